@@ -1,0 +1,2 @@
+//! The onceflow program.
+fn main() {}
