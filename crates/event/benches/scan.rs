@@ -1,0 +1,2 @@
+//! Speed of the scanner.
+fn main() {}
