@@ -1,0 +1,210 @@
+//! A batch: the events that one commit settles, in one read buffer.
+
+use bytes::Bytes;
+
+use crate::outcome::{Fate, Marks};
+use crate::position::{Offset, ShardId};
+
+/// No time: the source or the payload gave none.
+pub const NO_TIME: i64 = i64::MIN;
+
+/// A piece of a buffer that holds at most 4 GiB.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Span {
+    /// First byte.
+    pub start: u32,
+    /// Number of bytes.
+    pub len: u32,
+}
+
+impl Span {
+    /// The bytes of `buffer` that the span covers; empty when it doesn't lie inside.
+    #[must_use]
+    pub fn of(self, buffer: &[u8]) -> &[u8] {
+        let start = self.start as usize;
+        buffer.get(start..start + self.len as usize).unwrap_or(&[])
+    }
+
+    /// One past the last byte.
+    #[must_use]
+    pub const fn end(self) -> u32 {
+        self.start + self.len
+    }
+}
+
+/// One event of a batch: numbers that point into the batch's buffers. Kept small (72 bytes),
+/// since a batch holds tens of thousands and every stage walks over them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Event {
+    /// The payload as received, in [`Batch::buffer`]. Empty for a spilled one.
+    pub raw: Span,
+    /// The payload as a stage rewrote it, in [`Batch::rewritten`].
+    pub rewritten: Option<Span>,
+    /// What makes two events the same; meaningless until the key stage ran.
+    pub key: u128,
+    /// Hash of the payload as decoded.
+    pub body_hash: u64,
+    /// The time that the dedup clock gives this event; ms since the Unix epoch.
+    pub recorded_ms: i64,
+    /// The envelope's time, or [`NO_TIME`].
+    pub event_ms: i64,
+    /// For how long the key is remembered; ms.
+    pub window_ms: i64,
+    /// Index into the pipe's table of event types.
+    pub type_id: u32,
+    /// Where the event stands on its way.
+    pub fate: Fate,
+    /// Why it was let through, where a strict reading would not.
+    pub marks: Marks,
+}
+
+/// How the events of an extent lie in their shard.
+#[derive(Clone, Debug)]
+pub enum Offsets {
+    /// One after another: the event whose payload starts at buffer byte `b` starts at offset
+    /// `base + b` (wrapping) of the shard; it ends where the next one starts.
+    Contiguous {
+        /// Shard offset of buffer byte 0, modulo 2^64.
+        base: u64,
+    },
+    /// One offset an event; an event ends just before the next whole number.
+    Listed(Vec<Offset>),
+}
+
+/// A run of a batch's events that one read of one shard gave.
+#[derive(Clone, Debug)]
+pub struct Extent {
+    /// Where they come from.
+    pub shard: ShardId,
+    /// Index of the first of them in [`Batch::events`].
+    pub first_event: u32,
+    /// How many the source handed over. Counted by the source: `received` of P4.
+    pub events_received: u32,
+    /// When they were received; ms since the Unix epoch.
+    pub received_ms: i64,
+    /// The broker's own time of each, where it gives one; else empty.
+    pub broker_ms: Vec<i64>,
+    /// Where they stand.
+    pub offsets: Offsets,
+    /// The shard's range that is settled once all of them are: from here …
+    pub start: Offset,
+    /// … to here, exclusive.
+    pub end: Offset,
+    /// What the source wants back at the next start, once everything up to `end` is settled.
+    pub mark: Option<Vec<u8>>,
+}
+
+/// Why an event was rejected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// Stable name of the rule, e.g. `json_broken`; a metric label.
+    pub reason: &'static str,
+    /// For a person: what is wrong, and where.
+    pub detail: String,
+}
+
+/// A payload over `event_bytes_max`: it went to a file of its own while it was read, so that
+/// memory stays bounded. Removed when the last owner lets go.
+pub trait Spilled: Send + Sync + std::fmt::Debug {
+    /// Its length in bytes.
+    fn len(&self) -> u64;
+    /// Whether it holds nothing.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// Reads at most `into.len()` bytes from byte `offset` on; 0 at the end.
+    ///
+    /// # Errors
+    /// What the file system said.
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> std::io::Result<usize>;
+}
+
+/// The events that one commit settles.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// The payloads as received.
+    pub buffer: Bytes,
+    /// The payloads that a stage rewrote.
+    pub rewritten: Vec<u8>,
+    /// The events, in source order.
+    pub events: Vec<Event>,
+    /// Where they stood; covers all events, in order.
+    pub extents: Vec<Extent>,
+    /// Why some were rejected; [`Fate::Rejected`] points here.
+    pub rejections: Vec<Rejection>,
+    /// Payloads too long for the buffer, by event index.
+    pub spilled: Vec<(u32, std::sync::Arc<dyn Spilled>)>,
+}
+
+impl Batch {
+    /// The payload as received.
+    #[must_use]
+    pub fn raw(&self, event: &Event) -> &[u8] {
+        event.raw.of(&self.buffer)
+    }
+
+    /// The payload as it stands after the stages so far.
+    #[must_use]
+    pub fn body(&self, event: &Event) -> &[u8] {
+        match event.rewritten {
+            Some(span) => span.of(&self.rewritten),
+            None => event.raw.of(&self.buffer),
+        }
+    }
+
+    /// Rejects event `index` for `reason`. An event keeps its first rejection.
+    pub fn reject(&mut self, index: usize, reason: &'static str, detail: String) {
+        let number = u32::try_from(self.rejections.len()).unwrap_or(u32::MAX);
+        if let Some(event) = self.events.get_mut(index) {
+            if !matches!(event.fate, Fate::Rejected(_)) {
+                event.fate = Fate::Rejected(number);
+                self.rejections.push(Rejection { reason, detail });
+            }
+        }
+    }
+
+    /// The rejection of `event`, if it was rejected.
+    #[must_use]
+    pub fn rejection(&self, event: &Event) -> Option<&Rejection> {
+        match event.fate {
+            Fate::Rejected(number) => self.rejections.get(number as usize),
+            _ => None,
+        }
+    }
+
+    /// The spilled payload of event `index`, if it was too long for the buffer.
+    #[must_use]
+    pub fn spilled(&self, index: usize) -> Option<&std::sync::Arc<dyn Spilled>> {
+        self.spilled.iter().find(|(event, _)| *event as usize == index).map(|(_, payload)| payload)
+    }
+
+    /// The extents with the range of events that each covers.
+    pub fn extent_ranges(&self) -> impl Iterator<Item = (&Extent, std::ops::Range<usize>)> {
+        let total = self.events.len();
+        self.extents.iter().enumerate().map(move |(index, extent)| {
+            let end = self.extents.get(index + 1).map_or(total, |next| next.first_event as usize);
+            (extent, extent.first_event as usize..end)
+        })
+    }
+
+    /// Where event `index` starts and ends (exclusive) in its shard.
+    #[must_use]
+    pub fn position(&self, extent: &Extent, events: &std::ops::Range<usize>, index: usize) -> (Offset, Offset) {
+        match &extent.offsets {
+            Offsets::Contiguous { base } => {
+                let at = |i: usize| {
+                    self.events
+                        .get(i)
+                        .map(|event| Offset::from(base.wrapping_add(u64::from(event.raw.start))))
+                };
+                let start = if index == events.start { extent.start } else { at(index).unwrap_or(extent.start) };
+                let end = if index + 1 < events.end { at(index + 1) } else { None };
+                (start, end.unwrap_or(extent.end))
+            }
+            Offsets::Listed(offsets) => {
+                let start = offsets.get(index - events.start).copied().unwrap_or(extent.start);
+                (start, start.next())
+            }
+        }
+    }
+}
