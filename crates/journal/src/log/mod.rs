@@ -1,0 +1,19 @@
+//! The append-only log. The way of a record: `journal.rs` (submit) → `writer.rs` (group, write,
+//! sync, answer); and back: `recovery.rs` (open) or `reader.rs`.
+
+mod append;
+mod config;
+mod error;
+mod format;
+mod journal;
+mod position;
+mod reader;
+mod recovery;
+
+pub use append::PendingAppend;
+pub use config::JournalConfig;
+pub use error::{AppendError, OpenError, ReadError, ReplayError};
+pub use journal::Journal;
+pub use position::Position;
+pub use reader::Reader;
+pub use recovery::read_only;
