@@ -132,6 +132,9 @@ pub struct Batch {
     pub extents: Vec<Extent>,
     /// Why some were rejected; [`Fate::Rejected`] points here.
     pub rejections: Vec<Rejection>,
+    /// These events waited for a key and were received with an earlier batch: they are not counted
+    /// as received again.
+    pub carried: bool,
     /// Payloads too long for the buffer, by event index.
     pub spilled: Vec<(u32, std::sync::Arc<dyn Spilled>)>,
 }
