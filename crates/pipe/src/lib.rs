@@ -1,1 +1,3 @@
 //! pipe
+
+pub mod stage;

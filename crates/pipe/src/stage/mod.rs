@@ -1,0 +1,6 @@
+//! The stages that an event goes through, one file or folder each. None of them holds on to an
+//! event: bytes in, bytes or a verdict out.
+
+pub mod decode;
+pub mod time;
+pub mod validate;
