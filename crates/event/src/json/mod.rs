@@ -12,15 +12,22 @@
 //! [`AmbiguousField`](JsonErrorKind::AmbiguousField): readers downstream don't agree on which of
 //! the two counts, and one of them would see another key than dedup did.
 
+mod block;
 mod error;
+mod lookup;
 mod number;
 mod raw;
 mod scan;
 mod selection;
+#[cfg(test)]
+mod tests;
+mod text;
+mod trie;
 
 pub use error::{Expected, JsonError, JsonErrorKind};
+pub use lookup::{Elements, Members};
 pub use number::{NumberTooBig, canonical_number};
-pub use raw::{Elements, Kind, Members, Raw};
+pub use raw::{Kind, Raw};
 pub use selection::{Found, Selection};
 
 /// How many levels of objects and arrays a payload may have, the outermost included.

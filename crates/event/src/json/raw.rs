@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::{JsonError, NumberTooBig};
-use crate::path::FieldPath;
+use super::lookup::{Elements, Members};
+use super::{NumberTooBig, text};
 
 /// What a JSON value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,16 +57,22 @@ impl<'a> Raw<'a> {
     }
 
     /// The text of a string, unescaped; borrowed if it holds no escape. `None` if it is no string,
-    /// or if an escape is a lone surrogate (`"\ud800"`), which stands for no text at all.
+    /// or if an escape in it is half a surrogate pair (`"\ud800"`): the grammar of RFC 8259 lets
+    /// that pass, so a scan does, but it stands for no text.
     #[must_use]
     pub fn as_str(&self) -> Option<Cow<'a, str>> {
-        None
+        text::unescape(self.inner()?)
     }
 
-    /// Whether it is a string with this text.
+    /// Whether it is a string that stands for this text. Allocates nothing.
     #[must_use]
     pub fn is_str(&self, text: &str) -> bool {
-        self.as_str().is_some_and(|own| own == text)
+        self.inner().is_some_and(|inner| text::stands_for(inner, text.as_bytes()))
+    }
+
+    /// The bytes between a string's quotes, escapes as they came.
+    fn inner(&self) -> Option<&'a [u8]> {
+        self.bytes.strip_prefix(b"\"")?.strip_suffix(b"\"")
     }
 
     /// The value of a bool.
@@ -83,25 +89,20 @@ impl<'a> Raw<'a> {
     /// the range of `f64`.
     #[must_use]
     pub fn as_f64(&self) -> Option<f64> {
-        None
+        self.number()?.parse().ok().filter(|value: &f64| value.is_finite())
     }
 
-    /// The value of a number that is written as an integer within `i64`.
+    /// The value of a number that is written as an integer (no point, no exponent) within `i64`.
     #[must_use]
     pub fn as_i64(&self) -> Option<i64> {
-        None
+        self.number()?.parse().ok()
     }
 
-    /// The members of an object, in their order, names first; nothing if it is no object.
-    #[must_use]
-    pub fn members(&self) -> Members<'a> {
-        Members { rest: self.bytes }
-    }
-
-    /// The elements of an array, in their order; nothing if it is no array.
-    #[must_use]
-    pub fn elements(&self) -> Elements<'a> {
-        Elements { rest: self.bytes }
+    fn number(&self) -> Option<&'a str> {
+        match self.bytes.first() {
+            Some(b'-' | b'0'..=b'9') => std::str::from_utf8(self.bytes).ok(),
+            _ => None,
+        }
     }
 
     /// Appends the canonical form of a number, see [`canonical_number`](super::canonical_number).
@@ -111,47 +112,49 @@ impl<'a> Raw<'a> {
     pub fn canonical_number(&self, out: &mut Vec<u8>) -> Result<(), NumberTooBig> {
         super::canonical_number(self.bytes, out)
     }
-}
 
-/// The members of an object: name (a [`Raw`] string) and value.
-#[derive(Debug, Clone)]
-pub struct Members<'a> {
-    rest: &'a [u8],
-}
+    /// The members of an object, names first, in their order and also those that stand twice;
+    /// nothing if it is no object.
+    #[must_use]
+    pub fn members(&self) -> Members<'a> {
+        Members::new(self.bytes)
+    }
 
-impl<'a> Iterator for Members<'a> {
-    type Item = (Raw<'a>, Raw<'a>);
-
-    fn next(&mut self) -> Option<(Raw<'a>, Raw<'a>)> {
-        self.rest = &[];
-        None
+    /// The elements of an array, in their order; nothing if it is no array.
+    #[must_use]
+    pub fn elements(&self) -> Elements<'a> {
+        Elements::new(self.bytes)
     }
 }
 
-/// The elements of an array.
-#[derive(Debug, Clone)]
-pub struct Elements<'a> {
-    rest: &'a [u8],
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl<'a> Iterator for Elements<'a> {
-    type Item = Raw<'a>;
-
-    fn next(&mut self) -> Option<Raw<'a>> {
-        self.rest = &[];
-        None
-    }
-}
-
-impl FieldPath {
-    /// Looks this one field up in a payload that was scanned. Meant for filters and transforms;
-    /// a field that every event is asked for belongs into the [`Selection`](super::Selection).
-    ///
-    /// # Errors
-    /// [`JsonError`] if it comes upon something broken (it looks no further than it must), or if
-    /// the field stands twice.
-    pub fn get<'a>(&self, json: &'a [u8]) -> Result<Option<Raw<'a>>, JsonError> {
-        let _ = json;
-        Ok(None)
+    #[test]
+    fn a_value_is_what_its_bytes_say() {
+        assert_eq!(Raw::new(b" true\n").as_bool(), Some(true));
+        assert_eq!(Raw::new(b"false").as_bool(), Some(false));
+        assert_eq!(Raw::new(b"\"true\"").as_bool(), None);
+        assert_eq!(Raw::new(br#""a\u0041""#).as_str().as_deref(), Some("aA"));
+        assert!(Raw::new(br#""a\u0041""#).is_str("aA"));
+        assert!(!Raw::new(b"aA").is_str("aA"));
+        assert_eq!(Raw::new(b"\"").as_str(), None);
+        assert_eq!(Raw::new(b"-12").as_i64(), Some(-12));
+        assert_eq!(Raw::new(b"1.0").as_i64(), None);
+        assert_eq!(Raw::new(b"9223372036854775808").as_i64(), None);
+        assert_eq!(Raw::new(b"-1.5e2").as_f64(), Some(-150.0));
+        assert_eq!(Raw::new(b"1e999").as_f64(), None);
+        assert_eq!(Raw::new(b"\"1\"").as_f64(), None);
+        for (bytes, kind) in [
+            (&b"\"\""[..], Kind::String),
+            (b"-1", Kind::Number),
+            (b"true", Kind::Bool),
+            (b"null", Kind::Null),
+            (b"{}", Kind::Object),
+            (b"[]", Kind::Array),
+        ] {
+            assert_eq!(Raw::new(bytes).kind(), kind);
+        }
     }
 }

@@ -1,0 +1,607 @@
+//! What a scan takes, what it refuses, and where it says that fields stand: by hand, in the way
+//! of the JSONTestSuite, and against serde_json on generated documents.
+
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::*;
+use crate::path::{FieldPath, Step};
+
+fn selection(paths: &[&str]) -> Selection {
+    Selection::new(&paths.iter().map(|path| FieldPath::parse(path).unwrap()).collect::<Vec<_>>())
+}
+
+/// Scans `json` as it stands alone, and again with other bytes right behind it, which must make no
+/// difference.
+fn scan(selection: &Selection, json: &[u8]) -> Result<Found, JsonError> {
+    let mut found = Found::default();
+    let result = selection.scan(json, &mut found);
+    for behind in [&[b'"'; 64][..], &[b'7'; 64], &[b' '; 64], &[0xff; 64]] {
+        let longer = [json, behind].concat();
+        let mut again = Found::default();
+        let (part, _) = longer.split_at(json.len());
+        assert_eq!(selection.scan(part, &mut again), result, "{}", json.escape_ascii());
+        for index in 0..selection.paths().len() {
+            assert!(result.is_err() || again.span(index) == found.span(index));
+        }
+    }
+    result.map(|()| found)
+}
+
+fn check(json: &[u8]) -> Result<(), JsonError> {
+    scan(&selection(&["$.a"]), json).map(|_| ())
+}
+
+fn selected<'a>(paths: &[&str], json: &'a str) -> Result<Vec<Option<&'a str>>, JsonError> {
+    let selection = selection(paths);
+    let found = scan(&selection, json.as_bytes())?;
+    let texts = (0..paths.len()).map(|index| {
+        found.get(json.as_bytes(), index).map(|raw| std::str::from_utf8(raw.bytes()).unwrap())
+    });
+    Ok(texts.collect())
+}
+
+/// Every value in three places: selected, not selected, deep inside.
+fn around(value: &[u8]) -> Vec<Vec<u8>> {
+    [
+        (&b"{\"a\":"[..], &b"}"[..]),
+        (b"{\"b\":", b"}"),
+        (b" { \"some longer name\" : [ {\"a\":0} , ", b" ] , \"a\" : true } \r\n"),
+    ]
+    .iter()
+    .map(|(before, after)| [before, value, after].concat())
+    .collect()
+}
+
+#[test]
+fn valid_values_pass() {
+    let values: &[&[u8]] = &[
+        b"0",
+        b"-0",
+        b"1",
+        b"-12",
+        b"1234567890123456",
+        b"12345678901234567890123",
+        b"0.5",
+        b"-0.0",
+        b"1e5",
+        b"1E-05",
+        b"1e+0",
+        b"0e0",
+        b"123.456e78",
+        b"1e9999",
+        b"true",
+        b"false",
+        b"null",
+        b"\"\"",
+        b"\"a\"",
+        b"\"15 bytes of str\"",
+        b"\"16 bytes of stri\"",
+        b"\"a string that is longer than a block of thirty-two bytes, twice as long at least\"",
+        br#""\"\\\/\b\f\n\r\t""#,
+        br#""\u0000\u00E9\ud83d\ude00""#,
+        br#""\ud800""#,
+        br#""a \\\\\" b""#,
+        b"\"\x7f\"",
+        "\"é€😀\"".as_bytes(),
+        "\"\u{2028}\u{feff}\"".as_bytes(),
+        b"[]",
+        b"{}",
+        b"[ ]",
+        b"{ }",
+        b"[1]",
+        b"[[],[[]],{}]",
+        b"[ 1 , \"2\" ,\tnull\r\n]",
+        b"{\"\":0}",
+        b"{\"x\":{\"x\":[{\"x\":1}]},\"x\":2}",
+        b"{ \"x\" : 1 , \"y\" : [ ] }",
+    ];
+    for value in values {
+        for json in around(value) {
+            assert_eq!(check(&json), Ok(()), "{}", json.escape_ascii());
+        }
+    }
+}
+
+#[test]
+fn invalid_values_are_refused() {
+    use Expected::*;
+    use JsonErrorKind::*;
+    let values: &[(&[u8], usize, JsonErrorKind)] = &[
+        (b"", 0, Broken(Value)),
+        (b"tru", 0, Broken(Literal)),
+        (b"nul1", 0, Broken(Literal)),
+        (b"fals3", 0, Broken(Literal)),
+        (b"True", 0, Broken(Value)),
+        (b"NaN", 0, Broken(Value)),
+        (b"-Infinity", 1, Broken(Digit)),
+        (b"+1", 0, Broken(Value)),
+        (b".5", 0, Broken(Value)),
+        (b"-", 1, Broken(Digit)),
+        (b"-.5", 1, Broken(Digit)),
+        (b"1.", 2, Broken(Digit)),
+        (b"1.e5", 2, Broken(Digit)),
+        (b"1e", 2, Broken(Digit)),
+        (b"1e+", 3, Broken(Digit)),
+        (b"12345678901234567.", 18, Broken(Digit)),
+        (b"'a'", 0, Broken(Value)),
+        (b"/**/1", 0, Broken(Value)),
+        (b"\xff", 0, Broken(Value)),
+        (b"\xef\xbb\xbf1", 0, Broken(Value)),
+        (b"\x00", 0, Broken(Value)),
+        (b"\x0c1", 0, Broken(Value)),
+        (b"\"\x00\"", 1, ControlCharacter),
+        (b"\"ab\ncd\"", 3, ControlCharacter),
+        (b"\"a string of more than thirty-two bytes and then\x1f\"", 48, ControlCharacter),
+        (br#""\x""#, 2, Broken(Escape)),
+        (br#""\U0041""#, 2, Broken(Escape)),
+        (b"\"\\\x00\"", 2, Broken(Escape)),
+        (br#""\u00g0""#, 3, Broken(HexDigits)),
+        (br#""\u00""#, 3, Broken(HexDigits)),
+        (br#""\u+123""#, 3, Broken(HexDigits)),
+        (b"[1,]", 3, Broken(Value)),
+        (b"[,1]", 1, Broken(Value)),
+        (b"[1,,2]", 3, Broken(Value)),
+        (b"[1 2]", 3, Broken(CommaOrBracket)),
+        (b"[1:2]", 2, Broken(CommaOrBracket)),
+        (b"[1}", 2, Broken(CommaOrBracket)),
+        (b"{]", 1, Broken(Name)),
+        (b"{1:1}", 1, Broken(Name)),
+        (b"{a:1}", 1, Broken(Name)),
+        (b"{'a':1}", 1, Broken(Name)),
+        (b"{,}", 1, Broken(Name)),
+        (b"{\"x\"}", 4, Broken(Colon)),
+        (b"{\"x\" 1}", 5, Broken(Colon)),
+        (b"{\"x\"::1}", 5, Broken(Value)),
+        (b"{\"x\":}", 5, Broken(Value)),
+        (b"{\"x\":1,}", 7, Broken(Name)),
+        (b"{\"x\":1 \"y\":2}", 7, Broken(CommaOrBrace)),
+        (b"{\"x\":1]", 6, Broken(CommaOrBrace)),
+        (b"{\"x\",1}", 4, Broken(Colon)),
+    ];
+    for (value, at, what) in values {
+        for json in around(value) {
+            let start = json.windows(value.len().max(1)).position(|w| w == *value);
+            let start = start.filter(|_| !value.is_empty());
+            let error = check(&json).expect_err(&json.escape_ascii().to_string());
+            assert_eq!(error.what, *what, "{}", json.escape_ascii());
+            assert!(
+                start.is_none_or(|start| error.at == start + at),
+                "{} {error}",
+                json.escape_ascii()
+            );
+        }
+    }
+    // What follows a number or a literal can only be told from around it.
+    for value in ["01", "-01", "00", "1a", "0x1", "1_000", "1.2.3", "1e5.5", "truex", "nulll"] {
+        for json in around(value.as_bytes()) {
+            let error = check(&json).expect_err(value);
+            assert_eq!(error.name(), "json_broken", "{value}");
+        }
+    }
+}
+
+#[test]
+fn bytes_that_are_not_utf8_are_refused() {
+    let values: &[(&[u8], usize)] = &[
+        (b"\"\xff\"", 1),
+        (b"\"\x80\"", 1),
+        (b"\"ok \xc3\"", 4),
+        (b"\"\xc0\xaf\"", 1),
+        (b"\"\xed\xa0\x80\"", 1),
+        (b"\"\xf4\x90\x80\x80\"", 1),
+        (b"\"escaped \\n and \xe2\x82\"", 16),
+        (b"{\"n\xff\":1}", 3),
+        (b"\"a string of more than thirty-two bytes and then\xff, and more of it\"", 48),
+    ];
+    for (value, at) in values {
+        for json in around(value) {
+            let start = json.windows(value.len()).position(|w| w == *value).unwrap();
+            let expected = JsonError { at: start + at, what: JsonErrorKind::InvalidUtf8 };
+            assert_eq!(check(&json), Err(expected), "{}", json.escape_ascii());
+        }
+    }
+}
+
+#[test]
+fn what_is_no_whole_object_is_refused() {
+    use Expected::*;
+    use JsonErrorKind::*;
+    let documents: &[(&[u8], usize, JsonErrorKind)] = &[
+        (b"", 0, Empty),
+        (b" \t\r\n", 4, Empty),
+        (b"[1]", 0, NotAnObject),
+        (b" null", 1, NotAnObject),
+        (b"\"{}\"", 0, NotAnObject),
+        (b"\0", 0, NotAnObject),
+        (b"\xef\xbb\xbf{}", 0, NotAnObject),
+        (b"{", 1, Broken(Name)),
+        (b"{\"", 2, Broken(ClosingQuote)),
+        (b"{\"a\"", 4, Broken(Colon)),
+        (b"{\"a\":", 5, Broken(Value)),
+        (b"{\"a\":1", 6, Broken(CommaOrBrace)),
+        (b"{\"a\":1,", 7, Broken(Name)),
+        (b"{\"a\":\"\\", 7, Broken(Escape)),
+        (b"{\"a\":[", 6, Broken(Value)),
+        (b"{\"a\":[{}", 8, Broken(CommaOrBracket)),
+        (b"{}}", 2, TrailingBytes),
+        (b"{} {}", 3, TrailingBytes),
+        (b"{}\0", 2, TrailingBytes),
+        (b"{\"a\":1}\n,", 8, TrailingBytes),
+    ];
+    for (json, at, what) in documents {
+        let expected = JsonError { at: *at, what: *what };
+        assert_eq!(check(json), Err(expected), "{}", json.escape_ascii());
+    }
+    for json in [&b"{}"[..], b" {} ", b"\n{\t}\r\n"] {
+        assert_eq!(check(json), Ok(()));
+    }
+}
+
+#[test]
+fn depth_is_bounded_whichever_way_down() {
+    let nested = |open: &str, close: &str, levels: usize| {
+        format!("{{\"a\":{}1{}}}", open.repeat(levels - 1), close.repeat(levels - 1))
+    };
+    let deep_path = format!("$.a{}", "[0]".repeat(31));
+    let deep_fields = format!("$.a{}", ".x".repeat(31));
+    for paths in [&["$.b"][..], &["$.a"], &[&deep_path], &[&deep_fields], &["$"], &[]] {
+        let selection = selection(paths);
+        for (open, close) in [("[", "]"), ("{\"x\":", "}"), ("[{\"x\":", "}]")] {
+            let step = open.matches(['[', '{']).count();
+            let levels = 1 + (DEPTH_MAX - 1) / step;
+            assert!(scan(&selection, nested(open, close, levels).as_bytes()).is_ok());
+            let error = scan(&selection, nested(open, close, levels + 1).as_bytes()).unwrap_err();
+            assert_eq!(error.what, JsonErrorKind::TooDeep);
+        }
+    }
+    // Far too deep, and never closed: no stack overflow, no long way.
+    let bomb = format!("{{\"a\":{}", "[".repeat(10_000_000));
+    assert_eq!(check(bomb.as_bytes()).unwrap_err().at, 5 + DEPTH_MAX - 1);
+}
+
+#[test]
+fn selected_fields_are_found() {
+    let json = r#" {"x":{"a":0},"a":"v","b":{"c":[10, {"d":null} ,30],"a":1},"":{}} "#;
+    let paths = [
+        "$.a",
+        "$.b.c[1].d",
+        "$.b.c[1]",
+        "$.b.c[0]",
+        "$.b",
+        "$",
+        "$['']",
+        "$.a",
+        "$.b.c[3]",
+        "$.a.b",
+        "$.b[0]",
+        "$.c",
+    ];
+    let expected = [
+        Some("\"v\""),
+        Some("null"),
+        Some("{\"d\":null}"),
+        Some("10"),
+        Some("{\"c\":[10, {\"d\":null} ,30],\"a\":1}"),
+        Some(json.trim()),
+        Some("{}"),
+        Some("\"v\""),
+        None,
+        None,
+        None,
+        None,
+    ];
+    assert_eq!(selected(&paths, json).unwrap(), expected);
+    assert_eq!(selected(&[], json).unwrap(), []);
+}
+
+#[test]
+fn names_match_by_what_they_stand_for() {
+    let long = "n".repeat(200);
+    for (path, name) in [
+        ("$.event_uuid", r"event_uuid"),
+        ("$.event_uuid", r"event\u005fuuid"),
+        ("$.event_uuid", r"\u0065vent_uuid"),
+        ("$['a\"b']", r#"a\"b"#),
+        (r"$['a\\b']", r"a\\b"),
+        ("$['a/b']", r"a\/b"),
+        ("$['😀']", r"\ud83d\ude00"),
+        ("$['😀']", "😀"),
+        ("$['\n']", r"\n"),
+        (&format!("$.{long}"), &long),
+        (&format!("$.{long}"), &long.replacen('n', r"\u006E", 1)),
+    ] {
+        let json = format!(r#"{{"{name}":"yes","event_uuie":0,"{long}n":0}}"#);
+        assert_eq!(selected(&[path], &json).unwrap(), [Some("\"yes\"")], "{json}");
+    }
+    // Half a surrogate pair matches nothing, and is no error.
+    assert_eq!(selected(&["$.a"], r#"{"\ud800":1,"\u0061":2}"#).unwrap(), [Some("2")]);
+}
+
+#[test]
+fn a_selected_field_that_stands_twice_is_refused() {
+    let paths = ["$.k", "$.a.b", "$.l[1].x"];
+    for (json, at, path) in [
+        (r#"{"k":1,"k":1}"#, 7, 0),
+        (r#"{"k":1,"\u006b":2}"#, 7, 0),
+        (r#"{"a":{"b":1,"b":2}}"#, 12, 1),
+        (r#"{"a":{"b":1},"a":{"c":2}}"#, 13, 1),
+        (r#"{"a":1,"a":{"b":2}}"#, 7, 1),
+        (r#"{"l":[0,{"x":1,"x":2}]}"#, 15, 2),
+    ] {
+        let expected = JsonError { at, what: JsonErrorKind::AmbiguousField(path) };
+        assert_eq!(selected(&paths, json), Err(expected), "{json}");
+    }
+    for json in [
+        r#"{"z":1,"z":1,"k":1}"#,
+        r#"{"k":{"k":1},"a":{"z":1,"z":2,"b":1}}"#,
+        r#"{"l":[{"x":1},{"x":2},{"x":3,"x":4}]}"#,
+    ] {
+        assert!(selected(&paths, json).is_ok(), "{json}");
+    }
+}
+
+#[test]
+fn one_found_serves_many_payloads_and_selections() {
+    let (one, two) = (selection(&["$.a"]), selection(&["$.x.y", "$.a", "$.b"]));
+    let mut found = Found::default();
+    assert_eq!(found.span(0), None);
+    one.scan(b"{\"a\":1}", &mut found).unwrap();
+    assert_eq!(found.span(0), Some(5..6));
+    one.scan(b"{\"b\":1}", &mut found).unwrap();
+    assert_eq!(found.span(0), None);
+    two.scan(b"{\"b\":1}", &mut found).unwrap();
+    assert_eq!([found.span(0), found.span(1), found.span(2)], [None, None, Some(5..6)]);
+    one.scan(b"{\"a\":12}", &mut found).unwrap();
+    assert_eq!([found.span(0), found.span(1)], [Some(5..7), None]);
+    assert_eq!(found.get(b"", 0), None);
+}
+
+#[test]
+fn errors_have_stable_names_and_say_where() {
+    for (json, name, message) in [
+        (&b""[..], "empty", "the payload is empty at byte 0"),
+        (b"[]", "json_not_an_object", "the payload isn't a JSON object at byte 0"),
+        (b"{1}", "json_broken", "the JSON is broken: expected a name in quotes at byte 1"),
+        (b"{\"\xff\":1}", "invalid_utf8", "the payload isn't UTF-8 at byte 2"),
+        (
+            b"{\"\n\":1}",
+            "json_control_character",
+            "a string holds a control character that should be escaped at byte 2",
+        ),
+        (
+            b"{\"a\":1,\"a\":1}",
+            "json_ambiguous_field",
+            "a selected field stands twice in its object at byte 7",
+        ),
+        (b"{}x", "json_trailing_bytes", "something follows the JSON object at byte 2"),
+    ] {
+        let error = check(json).unwrap_err();
+        assert_eq!((error.name(), error.to_string().as_str()), (name, message));
+    }
+    assert_eq!(JsonErrorKind::TooDeep.name(), "json_too_deep");
+}
+
+// Against serde_json. Differences: serde_json refuses half a surrogate pair and numbers beyond
+// f64, and takes one level less. The generators below make none of these, and mutations that do
+// are told by its error.
+
+/// A document with its text: names from a small set, so that paths hit; any spacing.
+fn value() -> impl Strategy<Value = String> {
+    let string = prop_oneof![
+        "[ -~]{0,40}".prop_map(|s| serde_json::to_string(&s).unwrap()),
+        any::<String>().prop_map(|s| serde_json::to_string(&s).unwrap()),
+        prop::collection::vec(any::<char>(), 0..8).prop_map(|chars| {
+            let mut units = [0; 2];
+            let escaped = chars.iter().flat_map(|c| {
+                c.encode_utf16(&mut units).iter().map(|u| format!("\\u{u:04x}")).collect::<Vec<_>>()
+            });
+            format!("\"{}\"", escaped.collect::<String>())
+        }),
+    ];
+    let number = prop_oneof![
+        any::<i64>().prop_map(|n| n.to_string()),
+        (-1000..1000_i32).prop_map(|n| n.to_string()),
+        "-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,20})?([eE][+-]?[0-9]{1,2})?",
+    ];
+    let scalar = prop_oneof![
+        3 => string,
+        2 => number,
+        1 => prop::sample::select(vec!["true", "false", "null"]).prop_map(str::to_owned),
+    ];
+    scalar.prop_recursive(5, 48, 8, |inner| {
+        prop_oneof![
+            2 => object(inner.clone()),
+            1 => (prop::collection::vec(inner, 0..6), space()).prop_map(|(elements, space)| {
+                format!("[{space}{}{space}]", elements.join(&format!("{space},")))
+            }),
+        ]
+    })
+}
+
+fn space() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec!["", "", " ", "\n  ", "\t\r\n"])
+}
+
+const NAMES: [&str; 8] =
+    ["a", "b", "c", "", "event_uuid", "odd key", "ü\"", "a name of many letters, 33 bytes"];
+
+fn object(value: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
+    let name = prop::sample::select(NAMES.to_vec());
+    let members = prop::collection::btree_map(name, value, 0..7);
+    (members, space(), any::<bool>()).prop_map(|(members, space, escape)| {
+        let members = members.iter().map(|(name, value)| {
+            let mut name = serde_json::to_string(name).unwrap();
+            if escape {
+                name = name.replace('e', "\\u0065").replace('a', "\\u0061");
+            }
+            format!("{space}{name}{space}:{space}{value}{space}")
+        });
+        format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+    })
+}
+
+fn document() -> impl Strategy<Value = String> {
+    (space(), object(value()), space())
+        .prop_map(|(before, json, after)| format!("{before}{json}{after}"))
+}
+
+fn paths() -> impl Strategy<Value = Vec<FieldPath>> {
+    let step = prop_oneof![
+        3 => prop::sample::select(NAMES.to_vec()).prop_map(|name| Step::Field(name.into())),
+        1 => (0..3_u32).prop_map(Step::Index),
+    ];
+    let path =
+        prop::collection::vec(step, 0..4).prop_map(|steps| FieldPath::from_steps(steps).unwrap());
+    prop::collection::vec(path, 0..6)
+}
+
+fn pointer<'a>(value: &'a Value, path: &FieldPath) -> Option<&'a Value> {
+    path.steps().iter().try_fold(value, |value, step| match step {
+        Step::Field(name) => value.as_object()?.get(&**name),
+        Step::Index(index) => value.as_array()?.get(*index as usize),
+    })
+}
+
+/// Whether serde_json takes it as an object; `None` where it is known to differ.
+fn serde_takes(json: &[u8]) -> Option<bool> {
+    match serde_json::from_slice::<Value>(json) {
+        Ok(value) => Some(value.is_object()),
+        Err(error) => {
+            let message = error.to_string();
+            let differs = ["surrogate", "number out of range", "recursion", "end of hex escape"];
+            (!differs.iter().any(|known| message.contains(known))).then_some(false)
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Mutation {
+    Cut(usize),
+    Replace(usize, u8),
+    Insert(usize, u8),
+    Remove(usize),
+    Repeat(usize, usize),
+}
+
+fn mutations() -> impl Strategy<Value = Vec<Mutation>> {
+    let byte = prop_oneof![
+        3 => prop::sample::select(br#"{}[],:"\0123-+.eEtfnu aA/"#.to_vec()),
+        1 => any::<u8>(),
+    ];
+    let at = any::<usize>;
+    let mutation = prop_oneof![
+        1 => at().prop_map(Mutation::Cut),
+        3 => (at(), byte.clone()).prop_map(|(at, byte)| Mutation::Replace(at, byte)),
+        3 => (at(), byte).prop_map(|(at, byte)| Mutation::Insert(at, byte)),
+        3 => at().prop_map(Mutation::Remove),
+        1 => (at(), 1..20_usize).prop_map(|(at, len)| Mutation::Repeat(at, len)),
+    ];
+    prop::collection::vec(mutation, 1..3)
+}
+
+fn mutate(json: &mut Vec<u8>, mutation: &Mutation) {
+    let len = json.len();
+    match *mutation {
+        Mutation::Cut(at) => json.truncate(at % (len + 1)),
+        Mutation::Replace(at, byte) if len > 0 => json[at % len] = byte,
+        Mutation::Insert(at, byte) => json.insert(at % (len + 1), byte),
+        Mutation::Remove(at) if len > 0 => drop(json.remove(at % len)),
+        Mutation::Repeat(at, count) if len > 0 => {
+            let start = at % len;
+            let part = json[start..(start + count).min(len)].to_vec();
+            json.splice(start..start, part);
+        }
+        _ => {}
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn generated_documents_pass_and_fields_stand_where_serde_json_finds_them(
+        json in document(), paths in paths()
+    ) {
+        let Some(true) = serde_takes(json.as_bytes()) else { return Ok(()) };
+        let value: Value = serde_json::from_str(&json).unwrap();
+        let found = scan(&Selection::new(&paths), json.as_bytes());
+        let found = found.map_err(|error| TestCaseError::fail(format!("{error} {json}")))?;
+        for (index, path) in paths.iter().enumerate() {
+            let raw = found.get(json.as_bytes(), index);
+            let own = raw.map(|raw| serde_json::from_slice::<Value>(raw.bytes()).unwrap());
+            prop_assert_eq!(own.as_ref(), pointer(&value, path), "{} {}", path, json);
+            prop_assert_eq!(path.get(json.as_bytes()).unwrap(), raw);
+            if let Some(raw) = raw {
+                same(raw, own.as_ref().unwrap())?;
+            }
+        }
+    }
+
+    #[test]
+    fn a_scan_takes_what_serde_json_takes(
+        json in document(), mutations in mutations(), cut in any::<prop::sample::Index>()
+    ) {
+        let mut json = json.into_bytes();
+        for mutation in &mutations {
+            mutate(&mut json, mutation);
+        }
+        if let Some(takes) = serde_takes(&json) {
+            let own = scan(&selection(&[]), &json);
+            prop_assert_eq!(own.is_ok(), takes, "{:?} {}", own.err(), json.escape_ascii());
+        }
+        let cut = &json[..cut.index(json.len() + 1)];
+        if let Some(takes) = serde_takes(cut) {
+            prop_assert_eq!(scan(&selection(&[]), cut).is_ok(), takes, "{}", cut.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(
+        json in prop::collection::vec(any::<u8>(), 0..80), paths in paths(), object in any::<bool>()
+    ) {
+        let json = if object { [b"{\"a\":", &json[..]].concat() } else { json };
+        let _ = scan(&Selection::new(&paths), &json);
+        for path in &paths {
+            let _ = path.get(&json);
+        }
+        let raw = Raw::new(&json);
+        let _ = (raw.kind(), raw.as_str(), raw.as_f64(), raw.as_i64(), raw.as_bool());
+        let _ = (raw.members().count(), raw.elements().count());
+        let _ = raw.canonical_number(&mut Vec::new());
+    }
+}
+
+/// What a raw value says of itself is what serde_json says, all the way down.
+fn same(raw: Raw<'_>, value: &Value) -> Result<(), TestCaseError> {
+    match (raw.kind(), value) {
+        (Kind::Null, Value::Null) => {}
+        (Kind::Bool, Value::Bool(value)) => prop_assert_eq!(raw.as_bool(), Some(*value)),
+        (Kind::String, Value::String(value)) => {
+            prop_assert_eq!(raw.as_str(), Some(value.into()));
+            prop_assert!(raw.is_str(value));
+        }
+        (Kind::Number, Value::Number(number)) => {
+            // serde_json rounds in two steps without its feature `float_roundtrip`.
+            let (own, other) = (raw.as_f64().unwrap(), number.as_f64().unwrap());
+            prop_assert!((own - other).abs() <= own.abs() * 1e-15, "{} {}", own, other);
+            let exact = std::str::from_utf8(raw.bytes()).unwrap().parse::<i64>().ok();
+            prop_assert_eq!(raw.as_i64(), exact);
+        }
+        (Kind::Array, Value::Array(elements)) => {
+            prop_assert_eq!(raw.elements().count(), elements.len());
+            for (raw, value) in raw.elements().zip(elements) {
+                same(raw, value)?;
+            }
+        }
+        (Kind::Object, Value::Object(members)) => {
+            prop_assert_eq!(raw.members().count(), members.len());
+            for ((own, raw), (name, value)) in raw.members().zip(members) {
+                prop_assert_eq!(own.as_str(), Some(name.into()));
+                same(raw, value)?;
+            }
+        }
+        (kind, value) => prop_assert!(false, "{:?} {}", kind, value),
+    }
+    Ok(())
+}
