@@ -1,0 +1,4 @@
+//! Files: a source that resumes by byte offset, and a sink that appends in place.
+
+pub mod sink;
+pub mod source;
