@@ -1,1 +1,4 @@
 //! dedup
+pub mod index;
+pub mod key;
+pub mod scope;

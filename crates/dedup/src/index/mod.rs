@@ -1,0 +1,1 @@
+//! The index of a scope's keys in memory.
