@@ -1,0 +1,81 @@
+//! The limits of a ledger, and what a pipe declares.
+
+use journal::JournalConfig;
+
+use crate::scope::ScopeOptions;
+
+/// The limits of a ledger. They may differ from one open to the next.
+#[derive(Clone, Debug)]
+pub struct LedgerOptions {
+    /// Bytes of journal after which keys move into key runs, in the background. Default 128 MiB.
+    pub checkpoint_journal_bytes: u64,
+    /// Balanced minutes that are kept before they fold into hours. Default 1440.
+    pub counter_minutes_max: u32,
+    /// Event types that are counted by name; what comes after them counts as `other`. Default 1000.
+    pub types_max: u32,
+    /// Key runs of a scope past which those of one window class and expiry bucket are merged.
+    /// Default 16.
+    pub key_runs_probed_max: u32,
+    /// The journal's limits.
+    pub journal: JournalConfig,
+    /// Version of the program, for messages of a program that can't read this folder.
+    pub onceflow_version: String,
+    /// Whether to lock the data folder against other processes. `false` only on a simulated disk,
+    /// which no other process sees.
+    pub lock: bool,
+    /// Where ids and secrets come from.
+    pub random: Random,
+}
+
+impl Default for LedgerOptions {
+    fn default() -> Self {
+        Self {
+            checkpoint_journal_bytes: 128 << 20,
+            counter_minutes_max: 1440,
+            types_max: 1000,
+            key_runs_probed_max: 16,
+            journal: JournalConfig::default(),
+            onceflow_version: env!("CARGO_PKG_VERSION").into(),
+            lock: true,
+            random: Random::System,
+        }
+    }
+}
+
+/// Where random bytes come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Random {
+    /// The operating system.
+    System,
+    /// A seed, for tests that must come out the same each time.
+    Seeded(u64),
+}
+
+/// A pipe as its config declares it.
+#[derive(Clone, Debug)]
+pub struct PipeDeclaration {
+    /// Its name.
+    pub pipe: String,
+    /// [`event::source::Source::name`].
+    pub source: String,
+    /// [`event::sink::Sink::name`] of each sink; [`super::Settlement::staged`] counts in this
+    /// order.
+    pub sinks: Vec<String>,
+    /// Its scope; `None` without dedup.
+    pub scope: Option<ScopeDeclaration>,
+    /// Fingerprint of the config (the plan of DESIGN §3).
+    pub config_fingerprint: u64,
+}
+
+/// A scope as a pipe's config declares it.
+#[derive(Clone, Debug)]
+pub struct ScopeDeclaration {
+    /// Its name.
+    pub name: String,
+    /// Number of key fields.
+    pub fields: u32,
+    /// Whether keys leave out the envelope's type.
+    pub across_types: bool,
+    /// Clock and lateness; one for all pipes of the scope.
+    pub options: ScopeOptions,
+}
