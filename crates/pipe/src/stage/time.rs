@@ -5,6 +5,8 @@
 
 use event::json::{Kind, Raw};
 
+use super::decimal::Decimal;
+
 /// The earliest time that is taken, in ns since 1970: 1990-01-01T00:00:00Z. What lies before it is
 /// a count in a wrong unit, a zero or a clock that was never set.
 pub const TIME_NS_MIN: i64 = 631_152_000_000_000_000;
@@ -254,103 +256,7 @@ fn count_ns(text: &[u8], unit_ns: i64) -> Count {
 #[cold]
 fn count_ns_general(text: &[u8], unit_ns: i64) -> Count {
     let Some(number) = Decimal::read(text) else { return Count::NotANumber };
-    let Some(ns) = number.scaled(i128::from(unit_ns)) else { return Count::Huge };
-    i64::try_from(ns).map_or(Count::Huge, Count::Ns)
-}
-
-/// A JSON number taken apart: `digits × 10^exponent`.
-struct Decimal {
-    negative: bool,
-    /// At most 27 significant digits; those after them are cut off.
-    digits: i128,
-    exponent: i64,
-}
-
-impl Decimal {
-    const DIGITS_MAX: u32 = 27;
-
-    fn read(text: &[u8]) -> Option<Decimal> {
-        let (negative, text) = match text.split_first()? {
-            (b'-', rest) => (true, rest),
-            _ => (false, text),
-        };
-        let mantissa_len =
-            text.iter().position(|byte| matches!(byte, b'e' | b'E')).unwrap_or(text.len());
-        let (mantissa, exponent) = text.split_at_checked(mantissa_len)?;
-        let mut exponent = match exponent.split_first() {
-            None => 0,
-            Some((_, digits)) => read_exponent(digits)?,
-        };
-        let point = mantissa.iter().position(|byte| *byte == b'.');
-        let (whole, fraction) = match point {
-            Some(point) => (mantissa.get(..point)?, mantissa.get(point + 1..)?),
-            None => (mantissa, [].as_slice()),
-        };
-        if whole.is_empty()
-            || (whole.len() > 1 && whole.first() == Some(&b'0'))
-            || (point.is_some() && fraction.is_empty())
-        {
-            return None;
-        }
-        let (mut digits, mut significant) = (0_i128, 0_u32);
-        for (in_fraction, byte) in
-            whole.iter().map(|byte| (false, byte)).chain(fraction.iter().map(|byte| (true, byte)))
-        {
-            if !byte.is_ascii_digit() {
-                return None;
-            }
-            if significant < Decimal::DIGITS_MAX {
-                digits = digits * 10 + i128::from(byte - b'0');
-                significant += u32::from(digits != 0);
-                exponent -= i64::from(in_fraction);
-            } else {
-                exponent += i64::from(!in_fraction);
-            }
-        }
-        Some(Decimal { negative, digits, exponent })
-    }
-
-    /// The value times `unit`, rounded down; `None` if it is far beyond an `i64`.
-    fn scaled(&self, unit: i128) -> Option<i128> {
-        // 27 digits times 10^9 stay below 10^36 and so within an i128.
-        let value = if self.negative { -self.digits } else { self.digits };
-        let value = value.checked_mul(unit)?;
-        if value == 0 {
-            return Some(0);
-        }
-        match u32::try_from(self.exponent.unsigned_abs()) {
-            Ok(exponent) if exponent <= 38 => {
-                let power = 10_i128.checked_pow(exponent)?;
-                if self.exponent < 0 {
-                    Some(value.div_euclid(power))
-                } else {
-                    value.checked_mul(power)
-                }
-            }
-            _ if self.exponent < 0 => Some(if self.negative { -1 } else { 0 }),
-            _ => None,
-        }
-    }
-}
-
-/// An exponent's sign and digits; saturates far beyond what matters.
-fn read_exponent(text: &[u8]) -> Option<i64> {
-    let (negative, digits) = match text.split_first()? {
-        (b'-', rest) => (true, rest),
-        (b'+', rest) => (false, rest),
-        _ => (false, text),
-    };
-    if digits.is_empty() {
-        return None;
-    }
-    let mut value = 0_i64;
-    for byte in digits {
-        if !byte.is_ascii_digit() {
-            return None;
-        }
-        value = (value * 10 + i64::from(byte - b'0')).min(1_000_000);
-    }
-    Some(if negative { -value } else { value })
+    number.scaled(unit_ns).map_or(Count::Huge, |scaled| Count::Ns(scaled.floor))
 }
 
 /// Reads RFC 3339 (section 5.6) as ns since 1970: `T`, `t` or a space between date and time, any

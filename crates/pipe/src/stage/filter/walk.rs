@@ -1,0 +1,149 @@
+//! The pass over an event that decides nearly all of them: only names that the pattern mentions
+//! are entered, and what stands there is asked where it stands.
+
+use std::ops::ControlFlow;
+
+use event::json::{Kind, Raw};
+
+use super::{CONDITIONS_MAX, Node, Pattern, arrays};
+
+/// Which conditions hold: a set of bits.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Answers([u64; CONDITIONS_MAX.div_ceil(64)]);
+
+impl Answers {
+    #[inline]
+    pub(super) fn contains(&self, condition: usize) -> bool {
+        self.0.get(condition / 64).is_some_and(|word| word >> (condition % 64) & 1 == 1)
+    }
+
+    /// Adds a condition; whether it is new.
+    #[inline]
+    fn insert(&mut self, condition: usize) -> bool {
+        let before = self.contains(condition);
+        if let Some(word) = self.0.get_mut(condition / 64) {
+            *word |= 1 << (condition % 64);
+        }
+        !before
+    }
+}
+
+/// Whether an event matches.
+pub(super) fn matches(pattern: &Pattern, json: &[u8]) -> bool {
+    let Some(top) = pattern.nodes.first() else { return false };
+    let mut walk = Walk {
+        pattern,
+        held: Answers::default(),
+        seen: Answers::default(),
+        arrays_of_objects: false,
+    };
+    if walk.object(Raw::new(json), top).is_break() {
+        return true;
+    }
+    if walk.arrays_of_objects {
+        return arrays::matches(pattern, json);
+    }
+    if pattern.asks_for_absence {
+        for (condition, asked) in pattern.conditions.iter().enumerate() {
+            if asked.or_absent && !walk.seen.contains(condition) {
+                walk.held.insert(condition);
+            }
+        }
+    }
+    pattern.rule.holds(&walk.held)
+}
+
+struct Walk<'p> {
+    pattern: &'p Pattern,
+    /// The conditions that hold for some value of their field.
+    held: Answers,
+    /// The conditions whose field has a value.
+    seen: Answers,
+    /// There is an array of objects or arrays where the pattern leads into it. Which fields stand
+    /// in the same element isn't known here, and such an array wasn't entered.
+    arrays_of_objects: bool,
+}
+
+impl Walk<'_> {
+    /// Goes through an object. Breaks off as soon as the whole pattern holds: what is still to come
+    /// can't change that, unless it asks for absence.
+    fn object(&mut self, object: Raw<'_>, node: &Node) -> ControlFlow<()> {
+        for (name, value) in object.members() {
+            if let Some(child) = child(self.pattern, node, name) {
+                self.value(value, child)?;
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn value(&mut self, value: Raw<'_>, node: &Node) -> ControlFlow<()> {
+        match value.kind() {
+            Kind::Object if node.children.is_empty() => ControlFlow::Continue(()),
+            Kind::Object => self.object(value, node),
+            Kind::Array => {
+                for element in value.elements() {
+                    match element.kind() {
+                        Kind::Object => self.arrays_of_objects |= !node.children.is_empty(),
+                        Kind::Array => self.arrays_of_objects = true,
+                        _ => self.scalar(element, node)?,
+                    }
+                }
+                ControlFlow::Continue(())
+            }
+            _ => self.scalar(value, node),
+        }
+    }
+
+    #[inline]
+    fn scalar(&mut self, value: Raw<'_>, node: &Node) -> ControlFlow<()> {
+        let mut more = false;
+        for &condition in &node.conditions {
+            let Some(asked) = self.pattern.conditions.get(condition) else { continue };
+            self.seen.insert(condition);
+            if !self.held.contains(condition) && asked.tests.iter().any(|test| test.holds(value)) {
+                more |= self.held.insert(condition);
+            }
+        }
+        if more && !self.pattern.asks_for_absence && self.pattern.rule.holds(&self.held) {
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// The node that a member leads to, if the pattern mentions it.
+#[inline]
+pub(super) fn child<'p>(pattern: &'p Pattern, node: &Node, name: Raw<'_>) -> Option<&'p Node> {
+    let quoted = name.bytes();
+    let inner = quoted.get(1..quoted.len().saturating_sub(1))?;
+    for (own, child) in &node.children {
+        if own.as_bytes() == inner {
+            return pattern.nodes.get(*child);
+        }
+    }
+    // Rare: the name is escaped, or has dots and stands for several steps.
+    let escaped = memchr::memchr2(b'\\', b'.', inner)?;
+    if inner.get(escaped) == Some(&b'.')
+        && node.height < 2
+        && memchr::memchr(b'\\', inner).is_none()
+    {
+        return None;
+    }
+    descend(pattern, node, name)
+}
+
+#[cold]
+fn descend<'p>(pattern: &'p Pattern, node: &Node, name: Raw<'_>) -> Option<&'p Node> {
+    let name = name.as_str()?;
+    let mut steps = name.split('.');
+    let mut at = step(pattern, node, steps.next()?)?;
+    for name in steps {
+        at = step(pattern, at, name)?;
+    }
+    Some(at)
+}
+
+fn step<'p>(pattern: &'p Pattern, node: &Node, name: &str) -> Option<&'p Node> {
+    let (_, child) = node.children.iter().find(|(own, _)| **own == *name)?;
+    pattern.nodes.get(*child)
+}
