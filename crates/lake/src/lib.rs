@@ -8,6 +8,7 @@
 //! Start reading at [`staging`], then [`sidecar`] (docs/formats/staging.md and sidecar.md).
 
 pub mod rows;
+pub mod sidecar;
 pub mod staging;
 
 pub use staging::{By, StagingOptions, StagingSink};
