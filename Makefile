@@ -1,0 +1,61 @@
+# `make` alone shows what there is. Every target builds with the same flags, so that nothing is
+# built twice, and outside the checkout: into $CARGO_TARGET_DIR, else the user's cache folder.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test check crash bench build fmt clippy unit deny changed docs
+
+ifeq ($(origin CARGO_TARGET_DIR), undefined)
+CARGO_TARGET_DIR := $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/onceflow/target
+endif
+export CARGO_TARGET_DIR
+
+FLAGS := --workspace --locked
+ONCEFLOW := $(CARGO_TARGET_DIR)/release/onceflow
+
+# Runs a command under a headline, and says how long it took.
+phase = @printf '\n== %s\n' "$(1)"; start=$$SECONDS; $(2); printf '== %s: %s s\n' "$(1)" "$$((SECONDS - start))"
+
+help: ## Shows this
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+demo: build ## Builds, then runs the main job on real events and shows what happened
+	@"$(ONCEFLOW)" demo
+
+build: ## The release build
+	@cargo build --release $(FLAGS)
+
+test: fmt clippy unit deny ## Every check that a change must pass
+
+check: fmt clippy changed ## Before each commit: formatting, lints, and the tests of what changed
+
+crash: ## Kills the real program at 30 random moments instead of 5
+	$(call phase,crash,ONCEFLOW_KILLS=30 cargo test $(FLAGS) -p onceflow --test it -- kill --nocapture)
+
+fmt:
+	$(call phase,fmt,cargo fmt --all -- --check)
+
+clippy:
+	$(call phase,clippy,cargo clippy $(FLAGS) --all-targets -- -D warnings)
+
+unit:
+	$(call phase,unit,cargo test $(FLAGS))
+
+# The crates that differ from the last commit, and the program, whose tests walk through all.
+changed:
+	$(call phase,tests of what changed,\
+	  crates=$$(git diff --name-only HEAD -- crates | cut -d/ -f2 | sort -u | sed 's/^/-p /' | xargs); \
+	  cargo test --locked $$crates -p onceflow)
+
+deny:
+	$(call phase,deny,if command -v cargo-deny >/dev/null; \
+	  then cargo deny --workspace --locked check; \
+	  else echo "skipped: deny (cargo-deny isn't installed)"; fi)
+
+bench: build ## Measures; the figures of docs/BENCHMARKS.md come from here
+	@cargo bench $(FLAGS)
+	@bench/once "$(ONCEFLOW)"
+
+docs: build ## Writes docs/config.md and docs/pipe.schema.json anew
+	@"$(ONCEFLOW)" config-docs > docs/config.md

@@ -1,0 +1,117 @@
+//! What the last run noted beside the ledger: where its sinks write, and how it ended.
+//!
+//! It is a note for reports (`last-run.json` in the data folder). Nothing is decided by it, and a
+//! folder without one is as good.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// The note's name in the data folder.
+pub const FILE: &str = "last-run.json";
+/// The form of the note that this program writes.
+pub const VERSION: u32 = 1;
+/// How many warnings and errors a note keeps.
+pub const MESSAGES_MAX: usize = 50;
+
+/// One run, as noted at its start and again at its end.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastRun {
+    /// The note's form.
+    pub version: u32,
+    /// The program's version.
+    pub onceflow_version: String,
+    /// The process.
+    pub pid: u32,
+    /// When it began; ms since the Unix epoch.
+    pub started_ms: i64,
+    /// When it ended; `None` while it runs, and for ever if it was killed.
+    pub ended_ms: Option<i64>,
+    /// Its pipes.
+    pub pipes: Vec<PipeRun>,
+    /// Warnings that it logged.
+    pub warnings: u64,
+    /// Errors that it logged.
+    pub errors: u64,
+    /// The last of them.
+    pub messages: Vec<String>,
+}
+
+/// One pipe of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PipeRun {
+    /// Its name.
+    pub pipe: String,
+    /// Where it delivers.
+    pub sinks: Vec<SinkRun>,
+    /// The rejected file.
+    pub rejected: PathBuf,
+    /// The report warns when what the pipe wrote is more than this.
+    pub storage_bytes_max: Option<u64>,
+    /// Why it stopped early.
+    pub failure: Option<String>,
+    /// What its source said of what it did not read.
+    pub remarks: Vec<String>,
+    /// Rejected events by reason, of this run.
+    pub reasons: BTreeMap<String, u64>,
+}
+
+/// One sink of a pipe.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SinkRun {
+    /// Its name.
+    pub name: String,
+    /// `lake`, `file`, `stdout`.
+    pub kind: String,
+    /// Its file or folder.
+    pub path: Option<PathBuf>,
+}
+
+impl LastRun {
+    /// The note of a data folder; `None` if there is none that this program can read.
+    ///
+    /// # Errors
+    /// What the system says, other than that there is no such file.
+    pub fn read(data_dir: &Path) -> io::Result<Option<LastRun>> {
+        match std::fs::read(data_dir.join(FILE)) {
+            Ok(text) => {
+                let note: Option<LastRun> = serde_json::from_slice(&text).ok();
+                Ok(note.filter(|note| note.version == VERSION))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A pipe by its name.
+    #[must_use]
+    pub fn pipe(&self, name: &str) -> Option<&PipeRun> {
+        self.pipes.iter().find(|pipe| pipe.pipe == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_that_can_not_be_read_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(LastRun::read(dir.path()).unwrap(), None);
+        let write = |text: &[u8]| {
+            use std::io::Write as _;
+            let mut options = std::fs::OpenOptions::new();
+            options.write(true).create(true).truncate(true);
+            options.open(dir.path().join(FILE)).unwrap().write_all(text).unwrap();
+        };
+        write(b"{ half");
+        assert_eq!(LastRun::read(dir.path()).unwrap(), None);
+        let note = LastRun { version: VERSION, pid: 7, ..LastRun::default() };
+        write(&serde_json::to_vec(&note).unwrap());
+        assert_eq!(LastRun::read(dir.path()).unwrap(), Some(note.clone()));
+        write(&serde_json::to_vec(&LastRun { version: VERSION + 1, ..note }).unwrap());
+        assert_eq!(LastRun::read(dir.path()).unwrap(), None);
+    }
+}
