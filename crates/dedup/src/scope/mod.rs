@@ -1,14 +1,33 @@
 //! A scope: the keys that its pipes share, in flight and remembered.
+//!
+//! [`Scope::reserve`] decides what becomes of the events of a batch; [`Scope::commit`] makes what
+//! it reserved count as remembered, [`Scope::release`] lets it go. Nothing here is durable: the
+//! ledger writes what is committed, and loads it again.
+//!
+//! What makes two events the same stands in `reach.rs`, what counts as time and what may be
+//! forgotten in `times.rs`, who waits for whom in `waiters.rs`; `reserve.rs` puts them together.
 
 mod committed;
+mod flights;
 mod ids;
 mod options;
+mod reach;
+mod reserve;
+mod times;
+mod waiters;
 
+pub use crate::index::WINDOWS_MAX;
 pub use committed::{CommittedKey, DeadState, FOREVER_MS, KeyState};
 pub use ids::{PipeId, SourceId};
 pub use options::{DedupClock, LatePolicy, ScopeOptions};
 
-use event::{Batch, BatchNumber, Offset, ShardId};
+use event::{Batch, BatchNumber, Fate, Offset, ShardId};
+
+use crate::index::{Entry, Hold, Index, Spot, Windows};
+use flights::Flights;
+use reserve::{Desk, Judge};
+use times::Times;
+use waiters::Waiters;
 
 /// What [`Scope::reserve`] decided, in numbers of events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,13 +46,25 @@ pub struct Reserved {
 #[derive(Debug)]
 pub struct Scope {
     options: ScopeOptions,
+    index: Index,
+    windows: Windows,
+    flights: Flights,
+    times: Times,
+    waiters: Waiters,
 }
 
 impl Scope {
     /// A scope without keys.
     #[must_use]
     pub fn new(options: ScopeOptions) -> Self {
-        Self { options }
+        Self {
+            options,
+            index: Index::new(),
+            windows: Windows::new(),
+            flights: Flights::default(),
+            times: Times::new(),
+            waiters: Waiters::default(),
+        }
     }
 
     /// Its rules of time.
@@ -44,25 +75,86 @@ impl Scope {
 
     /// Makes room for `keys` more, so that loading them grows nothing.
     pub fn reserve_capacity(&mut self, keys: usize) {
-        let _ = keys;
+        self.index.reserve(keys);
     }
 
-    /// Remembers a key from the ledger. Loading one twice is harmless.
+    /// Remembers a key from the ledger. Loading one twice is harmless: an entry of the same key
+    /// and recorded time takes the later state and the longer window.
     pub fn load(&mut self, key: &CommittedKey) {
-        let _ = key;
+        if self.options.clock == DedupClock::Received {
+            self.times.restore_recorded_max(key.recorded_ms);
+        }
+        let mut entry = Entry {
+            key: key.key,
+            recorded_ms: key.recorded_ms,
+            body_hash: key.body_hash,
+            window: self.windows.class(key.window_ms),
+            hold: match key.state {
+                KeyState::Delivered => Hold::Delivered,
+                KeyState::Filtered => Hold::Filtered,
+                KeyState::Dead(_) => Hold::Dead,
+            },
+            pipe: 0,
+            number: 0,
+        };
+        let spot = Spot::of(key.key);
+        let judge = Judge {
+            flights: &self.flights,
+            windows: &self.windows,
+            forgotten_through_ms: self.times.forgotten_through_ms(),
+        };
+        let mut same = None;
+        let free = self.index.visit(spot, key.key, |place, known| {
+            if known.recorded_ms == entry.recorded_ms && !judge.in_flight(known) {
+                same = Some(place);
+                if judge.windows.ms(known.window) > judge.windows.ms(entry.window) {
+                    entry.window = known.window;
+                }
+            }
+        });
+        match same {
+            Some(place) => self.index.replace(spot, place, &entry),
+            None => self.index.insert(spot, free, &entry, |words| judge.keep(words)),
+        }
     }
 
     /// [`Scope::load`] for many keys, several times as fast a key.
     pub fn load_all(&mut self, keys: &[CommittedKey]) {
-        let _ = keys;
+        for keys in keys.chunks(32) {
+            for key in keys {
+                self.index.prefetch_tags(Spot::of(key.key));
+            }
+            for key in keys {
+                self.index.prefetch_slot(Spot::of(key.key));
+            }
+            for key in keys {
+                self.load(key);
+            }
+        }
     }
 
-    /// Makes a source known before its first event, so that its keys are kept for it.
+    /// Makes a source known before its first event, so that nothing that it may still give an
+    /// event for is forgotten, until it is idle for `source_idle_max_ms`.
     pub fn declare_source(&mut self, source: SourceId) {
-        let _ = source;
+        self.times.index(source);
     }
 
-    /// Decides every undecided event of `batch`, in order.
+    /// Decides every undecided event of `batch`, in order: sets `recorded_ms`, and as fate
+    /// - `Deliver`: the key is reserved for this batch (or the event has no window, less than 0 ms,
+    ///   and needs no key);
+    /// - `Duplicate`: a remembered entry reaches it, or one in flight in the same pipe that commits
+    ///   no later than this batch;
+    /// - `Waits`: an entry in flight elsewhere reaches it, or an event that waits and goes first;
+    /// - `Rejected`: `late`, `too_far_ahead` or `time_missing`.
+    ///
+    /// An event that waits is registered by pipe, shard and start offset. The pipe submits it
+    /// again, undecided, in a batch of any number, with the same shard, start offset, key and
+    /// `received_ms`; it keeps the recorded time that it got first, and is never late by then. It
+    /// comes after waiters of its key that were received earlier. When to try again says
+    /// [`Scope::wakeups`]; read it before `reserve`. If it won't come again, say so with
+    /// [`Scope::forget_waiter`]: as long as it is registered it holds back others.
+    ///
+    /// Batches of a pipe have ascending numbers and commit in that order.
     pub fn reserve(
         &mut self,
         pipe: PipeId,
@@ -71,84 +163,130 @@ impl Scope {
         batch: &mut Batch,
         now_ms: i64,
     ) -> Reserved {
-        let _ = (pipe, source, number, batch, now_ms);
-        Reserved::default()
+        self.flights.begin(pipe, number);
+        let source = self.times.index(source);
+        if !batch.events.is_empty() {
+            self.times.heard(source, now_ms);
+        }
+        self.times.forget(&self.options, now_ms, self.waiters.oldest_ms());
+        let mut desk = Desk {
+            options: &self.options,
+            index: &mut self.index,
+            windows: &mut self.windows,
+            flights: &self.flights,
+            times: &mut self.times,
+            waiters: &mut self.waiters,
+            source,
+            pipe,
+            number,
+            now_ms,
+            counts: Reserved::default(),
+        };
+        desk.decide_all(batch);
+        desk.counts
     }
 
-    /// Everything that `pipe` reserved up to batch `number` is remembered now. O(1).
+    /// Everything that `pipe` reserved up to batch `number` is remembered from now on. Touches no
+    /// key.
     pub fn commit(&mut self, pipe: PipeId, number: BatchNumber) {
-        let _ = (pipe, number);
+        self.flights.commit(pipe, number);
+        self.waiters.committed(pipe, number);
     }
 
-    /// Lets go of what batch `number` of `pipe` reserved: its events with `Fate::Deliver`.
+    /// Lets go of the keys that batch `number` of `pipe` reserved: those of its events with
+    /// `Fate::Deliver`. Later batches of the pipe may hold duplicates of them; they must be
+    /// withdrawn, too.
     pub fn release(&mut self, pipe: PipeId, number: BatchNumber, batch: &Batch) {
-        let _ = (pipe, number, batch);
+        let held = |event: &&event::Event| event.fate == Fate::Deliver && event.window_ms >= 0;
+        for event in batch.events.iter().filter(held) {
+            let spot = Spot::of(event.key);
+            let mut held = None;
+            self.index.visit(spot, event.key, |place, entry| {
+                let own = entry.hold == Hold::Batch
+                    && entry.pipe == pipe.0
+                    && entry.number == number.0 as u32
+                    && entry.recorded_ms == event.recorded_ms;
+                if own && self.flights.in_flight(entry.pipe, entry.number) {
+                    held = Some(place);
+                }
+            });
+            if let Some(place) = held {
+                self.index.remove(spot, place);
+            }
+        }
+        self.waiters.released(pipe, number);
     }
 
-    /// Takes one event out of the waiting; it won't come again.
+    /// Takes one event out of the waiting; it won't come again, or not as the same.
     pub fn forget_waiter(&mut self, pipe: PipeId, shard: &ShardId, start: Offset) {
-        let _ = (pipe, shard, start);
+        self.waiters.gone(pipe, shard, start);
     }
 
-    /// Takes all events of a pipe out of the waiting.
+    /// Takes all events of a pipe out of the waiting, as when it stops.
     pub fn forget_waiters(&mut self, pipe: PipeId) {
-        let _ = pipe;
+        self.waiters.all_gone(pipe);
     }
 
     /// How many events wait.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        0
+        self.waiters.len()
     }
 
-    /// Changes whenever something that an event waits for was settled or released.
+    /// Changes whenever something that an event waits for was settled or released. Until then it
+    /// would only wait again.
     #[must_use]
     pub fn wakeups(&self) -> u64 {
-        0
+        self.waiters.wakeups()
     }
 
-    /// The highest recorded time of the scope; `i64::MIN` without any. To be persisted.
+    /// The highest recorded time of the scope that is not too far ahead; `i64::MIN` without any.
+    /// To be persisted with each commit.
     #[must_use]
     pub fn recorded_max_ms(&self) -> i64 {
-        i64::MIN
+        self.times.recorded_max_ms()
     }
 
     /// Restores [`Scope::recorded_max_ms`] at open.
     pub fn restore_recorded_max(&mut self, recorded_max_ms: i64) {
-        let _ = recorded_max_ms;
+        self.times.restore_recorded_max(recorded_max_ms);
     }
 
-    /// The watermark of every source that has one. To be persisted with each commit.
+    /// The watermark of every source that has one: its highest recorded time. To be persisted with
+    /// each commit.
     pub fn watermarks(&self) -> impl Iterator<Item = (SourceId, i64)> + '_ {
-        std::iter::empty()
+        self.times.watermarks()
     }
 
     /// Restores a watermark at open; declares the source.
     pub fn restore_watermark(&mut self, source: SourceId, watermark_ms: i64) {
-        let _ = (source, watermark_ms);
+        self.times.restore_watermark(source, watermark_ms);
     }
 
-    /// Keys that expire at or before this time are gone. Never runs backwards. To be persisted no
+    /// Keys that expire at or before this time are gone: the least watermark of the scope's
+    /// sources (for one without events for `source_idle_max_ms` the wall clock less that), less
+    /// `lateness_ms`, and never beyond an event that waits. Never runs backwards, and from then on
+    /// an event before it is late, whatever its source's own watermark. So it must be persisted no
     /// later than the first key run is deleted because of it.
     pub fn forgotten_through_ms(&mut self, now_ms: i64) -> i64 {
-        let _ = now_ms;
-        i64::MIN
+        self.times.forget(&self.options, now_ms, self.waiters.oldest_ms())
     }
 
     /// Restores [`Scope::forgotten_through_ms`] at open.
     pub fn restore_forgotten_through(&mut self, forgotten_through_ms: i64) {
-        let _ = forgotten_through_ms;
+        self.times.restore_forgotten_through(forgotten_through_ms);
     }
 
     /// Keys in memory: in flight, remembered, and forgotten ones whose place isn't reused yet.
     #[must_use]
     pub fn live_keys(&self) -> u64 {
-        0
+        self.index.len() as u64
     }
 
     /// What the scope's keys take in memory.
     #[must_use]
     pub fn memory_bytes(&self) -> u64 {
-        0
+        let waiting = self.waiters.len() * waiters::WAITER_BYTES;
+        (self.index.memory_bytes() + waiting) as u64
     }
 }

@@ -1,0 +1,373 @@
+//! Deciding the events of a batch.
+
+use event::batch::NO_TIME;
+use event::{Batch, BatchNumber, Event, Fate, Marks, Offset};
+
+use crate::index::{Entry, Hold, Index, Spot, Windows, Words};
+
+use super::flights::Flights;
+use super::reach::Reach;
+use super::times::{MarkIndex, Stated, Timed, Times};
+use super::waiters::{Rank, Waiter, Waiters};
+use super::{LatePolicy, PipeId, Reserved, ScopeOptions};
+
+/// How many keys are looked up at the same time: enough to hide the way to memory behind, few
+/// enough that what arrived is still in the nearest cache when it is its turn.
+const AHEAD: usize = 32;
+
+/// Tells for an entry whether it still counts.
+#[derive(Clone, Copy)]
+pub(super) struct Judge<'a> {
+    pub(super) flights: &'a Flights,
+    pub(super) windows: &'a Windows,
+    pub(super) forgotten_through_ms: i64,
+}
+
+impl Judge<'_> {
+    #[inline]
+    pub(super) fn in_flight(&self, entry: &Entry) -> bool {
+        entry.hold == Hold::Batch && self.flights.in_flight(entry.pipe, entry.number)
+    }
+
+    #[inline]
+    pub(super) fn reach(&self, entry: &Entry) -> Reach {
+        Reach { recorded_ms: entry.recorded_ms, window_ms: self.windows.ms(entry.window) }
+    }
+
+    /// What becomes of an entry when its shard is rebuilt: what expired goes, and what was
+    /// delivered forgets its batch, so that batch numbers modulo 2^32 stay clear.
+    pub(super) fn keep(&self, words: &Words) -> Option<Words> {
+        let entry = Entry::unpack(words);
+        if self.in_flight(&entry) {
+            return Some(*words);
+        }
+        if self.reach(&entry).is_over(self.forgotten_through_ms) {
+            return None;
+        }
+        let hold = if entry.hold == Hold::Batch { Hold::Delivered } else { entry.hold };
+        Some(Entry { hold, pipe: 0, number: 0, ..entry }.pack())
+    }
+}
+
+/// What the index says of an event.
+#[derive(Debug, Default)]
+struct Found {
+    /// A remembered entry reaches it, or one in flight in its own pipe.
+    duplicate: bool,
+    /// An entry in flight in another pipe reaches it.
+    elsewhere: bool,
+    /// An expired entry of its key, whose place may be taken.
+    over: Option<usize>,
+    /// Where else a new entry may go.
+    free: Option<usize>,
+}
+
+/// Where an event stands in its batch.
+#[derive(Clone, Copy, Debug)]
+struct At {
+    index: usize,
+    extent: usize,
+    extent_end: usize,
+    received_ms: i64,
+}
+
+/// One batch at its reservation.
+pub(super) struct Desk<'a> {
+    pub(super) options: &'a ScopeOptions,
+    pub(super) index: &'a mut Index,
+    pub(super) windows: &'a mut Windows,
+    pub(super) flights: &'a Flights,
+    pub(super) times: &'a mut Times,
+    pub(super) waiters: &'a mut Waiters,
+    pub(super) source: MarkIndex,
+    pub(super) pipe: PipeId,
+    pub(super) number: BatchNumber,
+    pub(super) now_ms: i64,
+    pub(super) counts: Reserved,
+}
+
+impl Desk<'_> {
+    /// Decides all events, in order.
+    pub(super) fn decide_all(&mut self, batch: &mut Batch) {
+        let mut at = At { index: 0, extent: 0, extent_end: 0, received_ms: self.now_ms };
+        let mut next_extent = 0;
+        let total = batch.events.len();
+        while at.index < total {
+            let until = total.min(at.index + AHEAD);
+            let spots = self.look_ahead(batch.events.get(at.index..until).unwrap_or(&[]));
+            for spot in spots.into_iter().take(until - at.index) {
+                while at.index >= at.extent_end && next_extent < batch.extents.len() {
+                    let following = batch.extents.get(next_extent + 1);
+                    at.extent_end = following.map_or(total, |e| e.first_event as usize);
+                    at.extent = next_extent;
+                    at.received_ms = batch.extents.get(next_extent).map_or(0, |e| e.received_ms);
+                    next_extent += 1;
+                }
+                self.decide(batch, at, spot);
+                at.index += 1;
+            }
+        }
+    }
+
+    /// Asks memory for what the next events need, in two rounds: tags, then slots.
+    #[inline]
+    fn look_ahead(&self, events: &[Event]) -> [Spot; AHEAD] {
+        let mut spots = [Spot::default(); AHEAD];
+        for (spot, event) in spots.iter_mut().zip(events) {
+            *spot = Spot::of(event.key);
+            self.index.prefetch_tags(*spot);
+        }
+        for spot in spots.iter().take(events.len()) {
+            self.index.prefetch_slot(*spot);
+        }
+        spots
+    }
+
+    #[inline]
+    fn decide(&mut self, batch: &mut Batch, at: At, spot: Spot) {
+        let Some(event) = batch.events.get(at.index) else { return };
+        if event.fate != Fate::Undecided {
+            return;
+        }
+        if event.window_ms < 0 {
+            return self.pass_without_key(batch, at);
+        }
+        let event = *event;
+        if !self.waiters.is_empty() && self.waiters.has(event.key) {
+            return self.decide_among_waiters(batch, at, spot, &event);
+        }
+        let Some((recorded_ms, late)) = self.time(batch, at, &event) else { return };
+        let found = self.look_up(spot, event.key, recorded_ms);
+        if found.elsewhere && !found.duplicate {
+            let rank = self.waiters.next_rank(self.pipe, at.received_ms);
+            return self.wait(batch, at, spot, &event, rank, recorded_ms, late);
+        }
+        self.settle(batch, at, spot, recorded_ms, &found);
+    }
+
+    /// As [`Desk::decide`], for an event whose key others wait for, or that waited itself.
+    #[cold]
+    fn decide_among_waiters(&mut self, batch: &mut Batch, at: At, spot: Spot, event: &Event) {
+        let start = position(batch, at);
+        let shard = batch.extents.get(at.extent).map(|extent| extent.shard.clone());
+        let known = shard.as_ref().and_then(|shard| self.waiters.get(self.pipe, shard, start));
+        let known = known.filter(|waiter| waiter.key == event.key);
+        let (rank, recorded_ms, late) = match known {
+            Some(waiter) => {
+                self.remember_time(batch, at, waiter.recorded_ms, waiter.late);
+                (waiter.rank, waiter.recorded_ms, waiter.late)
+            }
+            None => {
+                let Some((recorded_ms, late)) = self.time(batch, at, event) else { return };
+                let rank = self.waiters.next_rank(self.pipe, at.received_ms);
+                (rank, recorded_ms, late)
+            }
+        };
+        let found = self.look_up(spot, event.key, recorded_ms);
+        let held_back = self.waiters.holds_back(event.key, rank, recorded_ms);
+        if !found.duplicate && (found.elsewhere || held_back) {
+            return self.wait(batch, at, spot, event, rank, recorded_ms, late);
+        }
+        if let (Some(_), Some(shard)) = (known, &shard) {
+            if found.duplicate {
+                self.waiters.gone(self.pipe, shard, start);
+            } else {
+                self.waiters.reserved(self.pipe, shard, start, self.number);
+            }
+        }
+        self.settle(batch, at, spot, recorded_ms, &found);
+    }
+
+    /// Its recorded time, and whether it passes although late. `None` if it was rejected.
+    #[inline]
+    fn time(&mut self, batch: &mut Batch, at: At, event: &Event) -> Option<(i64, bool)> {
+        let stated = Stated {
+            received_ms: at.received_ms,
+            broker_ms: broker_ms(batch, at),
+            event_ms: event.event_ms,
+        };
+        match self.times.record(self.options, self.source, stated, self.now_ms) {
+            Timed::InTime(recorded_ms) => {
+                if let Some(event) = batch.events.get_mut(at.index) {
+                    event.recorded_ms = recorded_ms;
+                }
+                Some((recorded_ms, false))
+            }
+            timed => self.time_amiss(batch, at, timed),
+        }
+    }
+
+    #[cold]
+    fn time_amiss(&mut self, batch: &mut Batch, at: At, timed: Timed) -> Option<(i64, bool)> {
+        let (recorded_ms, reason, detail) = match timed {
+            Timed::InTime(recorded_ms) => return Some((recorded_ms, false)),
+            Timed::Missing => {
+                let detail = "the event has none of the time that `dedup.clock` names";
+                batch.reject(at.index, "time_missing", detail.to_owned());
+                return None;
+            }
+            Timed::Late(recorded_ms) => {
+                let through_ms = self.times.forgotten_through_ms();
+                let detail = format!(
+                    "its time {recorded_ms} ms is later than the watermark of its source less \
+                     `lateness` ({} ms) allows, or before {through_ms} ms, through which keys are \
+                     forgotten",
+                    self.options.lateness_ms
+                );
+                (recorded_ms, "late", detail)
+            }
+            Timed::Ahead(recorded_ms) => {
+                let (now_ms, max_ms) = (self.now_ms, self.options.clock_ahead_max_ms);
+                let detail = format!(
+                    "its time {recorded_ms} ms is more than `clock_ahead_max` ({max_ms} ms) beyond \
+                     the wall clock ({now_ms} ms)"
+                );
+                (recorded_ms, "too_far_ahead", detail)
+            }
+        };
+        self.counts.late += 1;
+        let pass = self.options.late == LatePolicy::Pass;
+        self.remember_time(batch, at, recorded_ms, pass);
+        if !pass {
+            batch.reject(at.index, reason, detail);
+            return None;
+        }
+        Some((recorded_ms, true))
+    }
+
+    fn remember_time(&self, batch: &mut Batch, at: At, recorded_ms: i64, late: bool) {
+        if let Some(event) = batch.events.get_mut(at.index) {
+            event.recorded_ms = recorded_ms;
+            if late {
+                event.marks = event.marks.with(Marks::LATE);
+            }
+        }
+    }
+
+    /// An event of a pipe without dedup: it goes on, and moves nothing.
+    #[cold]
+    fn pass_without_key(&mut self, batch: &mut Batch, at: At) {
+        let broker_ms = broker_ms(batch, at);
+        if let Some(event) = batch.events.get_mut(at.index) {
+            let stated =
+                Stated { received_ms: at.received_ms, broker_ms, event_ms: event.event_ms };
+            event.recorded_ms = self.times.peek(self.options, stated);
+            event.fate = Fate::Deliver;
+        }
+    }
+
+    #[inline]
+    fn look_up(&self, spot: Spot, key: u128, recorded_ms: i64) -> Found {
+        let judge = self.judge();
+        let (pipe, number) = (self.pipe.0, self.number.0 as u32);
+        let mut found = Found::default();
+        found.free = self.index.visit(spot, key, |place, entry| {
+            let reach = judge.reach(entry);
+            if judge.in_flight(entry) {
+                if reach.covers(recorded_ms) {
+                    // Only what commits no later than this batch makes a duplicate of it at once.
+                    let earlier = number.wrapping_sub(entry.number).cast_signed() >= 0;
+                    if entry.pipe == pipe && earlier {
+                        found.duplicate = true;
+                    } else {
+                        found.elsewhere = true;
+                    }
+                }
+            } else if reach.is_over(judge.forgotten_through_ms) {
+                found.over = Some(place);
+            } else if reach.covers(recorded_ms) {
+                found.duplicate = true;
+            }
+        });
+        found
+    }
+
+    #[inline]
+    fn judge(&self) -> Judge<'_> {
+        Judge {
+            flights: self.flights,
+            windows: self.windows,
+            forgotten_through_ms: self.times.forgotten_through_ms(),
+        }
+    }
+
+    /// The event is a duplicate, or the key is its own.
+    #[inline]
+    fn settle(&mut self, batch: &mut Batch, at: At, spot: Spot, recorded_ms: i64, found: &Found) {
+        let Some(event) = batch.events.get_mut(at.index) else { return };
+        if found.duplicate {
+            event.fate = Fate::Duplicate;
+            self.counts.duplicates += 1;
+            return;
+        }
+        event.fate = Fate::Deliver;
+        self.counts.reserved += 1;
+        let entry = Entry {
+            key: event.key,
+            recorded_ms,
+            body_hash: event.body_hash,
+            window: self.windows.class(event.window_ms),
+            hold: Hold::Batch,
+            pipe: self.pipe.0,
+            number: self.number.0 as u32,
+        };
+        if let Some(place) = found.over {
+            return self.index.replace(spot, place, &entry);
+        }
+        let judge = Judge {
+            flights: self.flights,
+            windows: self.windows,
+            forgotten_through_ms: self.times.forgotten_through_ms(),
+        };
+        self.index.insert(spot, found.free, &entry, |words| judge.keep(words));
+    }
+
+    #[cold]
+    #[allow(clippy::too_many_arguments, reason = "what a waiter is made of")]
+    fn wait(
+        &mut self,
+        batch: &mut Batch,
+        at: At,
+        spot: Spot,
+        event: &Event,
+        rank: Rank,
+        recorded_ms: i64,
+        late: bool,
+    ) {
+        let start = position(batch, at);
+        if let Some(event) = batch.events.get_mut(at.index) {
+            event.fate = Fate::Waits;
+        }
+        self.counts.waiting += 1;
+        let mut awaited = Vec::new();
+        let judge = self.judge();
+        self.index.visit(spot, event.key, |_, entry| {
+            if judge.in_flight(entry) && judge.reach(entry).covers(recorded_ms) {
+                awaited.push((PipeId(entry.pipe), entry.number));
+            }
+        });
+        for (pipe, number) in awaited {
+            let number = self.flights.whole_number(pipe.0, number);
+            self.waiters.wait_for(pipe, number);
+        }
+        let Some(extent) = batch.extents.get(at.extent) else { return };
+        let (key, window_ms) = (event.key, event.window_ms);
+        let waiter = Waiter { key, rank, recorded_ms, window_ms, late };
+        self.waiters.register(&extent.shard, start, waiter);
+    }
+}
+
+/// The broker's own time of an event.
+#[inline]
+fn broker_ms(batch: &Batch, at: At) -> i64 {
+    let Some(extent) = batch.extents.get(at.extent) else { return NO_TIME };
+    let within = at.index.checked_sub(extent.first_event as usize);
+    within.and_then(|within| extent.broker_ms.get(within)).copied().unwrap_or(NO_TIME)
+}
+
+/// Where an event starts in its shard.
+fn position(batch: &Batch, at: At) -> Offset {
+    let Some(extent) = batch.extents.get(at.extent) else { return Offset::ZERO };
+    let events = extent.first_event as usize..at.extent_end;
+    batch.position(extent, &events, at.index).0
+}

@@ -1,0 +1,183 @@
+//! Events that wait for one in flight.
+//!
+//! An event that must wait is registered and leaves its batch. Its pipe submits it again, and it
+//! is known by its pipe and position. Among the events that wait for one key, the first by time of
+//! receipt goes first: a registered event holds back every later one that its window reaches, and
+//! every event that isn't registered.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use event::{BatchNumber, Offset, ShardId};
+
+use super::PipeId;
+use super::reach::Reach;
+
+/// The order in which waiters of a key may go on: time of receipt, pipe, order of registration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Rank {
+    received_ms: i64,
+    pipe: PipeId,
+    order: u64,
+}
+
+/// An event that waits.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waiter {
+    pub(super) key: u128,
+    pub(super) rank: Rank,
+    /// Its recorded time stays what it was when it first had to wait: an original that settles
+    /// late makes it no less a duplicate.
+    pub(super) recorded_ms: i64,
+    pub(super) window_ms: i64,
+    /// Passed although late, when it first came.
+    pub(super) late: bool,
+}
+
+/// About what one takes in memory, its places in three maps included.
+pub(super) const WAITER_BYTES: usize = 320;
+
+/// The events of a scope that wait.
+#[derive(Debug, Default)]
+pub(super) struct Waiters {
+    by_key: HashMap<u128, BTreeMap<Rank, Reach>>,
+    by_position: HashMap<ShardId, BTreeMap<(PipeId, Offset), Waiter>>,
+    /// How often each recorded time occurs among them.
+    recorded: BTreeMap<i64, usize>,
+    /// The batches in flight that one of them waits for.
+    awaited: BTreeSet<(PipeId, BatchNumber)>,
+    wakeups: u64,
+    order: u64,
+}
+
+impl Waiters {
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.recorded.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.recorded.values().sum()
+    }
+
+    pub(super) fn wakeups(&self) -> u64 {
+        self.wakeups
+    }
+
+    /// The oldest recorded time of an event that waits.
+    pub(super) fn oldest_ms(&self) -> Option<i64> {
+        self.recorded.first_key_value().map(|(recorded_ms, _)| *recorded_ms)
+    }
+
+    /// Whether any event waits for this key.
+    pub(super) fn has(&self, key: u128) -> bool {
+        self.by_key.contains_key(&key)
+    }
+
+    /// The waiter that stood at this position.
+    pub(super) fn get(&self, pipe: PipeId, shard: &ShardId, start: Offset) -> Option<Waiter> {
+        self.by_position.get(shard)?.get(&(pipe, start)).copied()
+    }
+
+    /// The rank of an event that would be registered now.
+    pub(super) fn next_rank(&self, pipe: PipeId, received_ms: i64) -> Rank {
+        Rank { received_ms, pipe, order: self.order }
+    }
+
+    /// Whether a waiter of an earlier rank reaches this time.
+    pub(super) fn holds_back(&self, key: u128, rank: Rank, recorded_ms: i64) -> bool {
+        let earlier = self.by_key.get(&key).into_iter().flat_map(|ranks| ranks.range(..rank));
+        earlier.into_iter().any(|(_, reach)| reach.covers(recorded_ms))
+    }
+
+    /// Registers an event; harmless for one that is registered already.
+    pub(super) fn register(&mut self, shard: &ShardId, start: Offset, waiter: Waiter) {
+        let at = (waiter.rank.pipe, start);
+        if self.by_position.get(shard).is_some_and(|known| known.contains_key(&at)) {
+            return;
+        }
+        self.by_position.entry(shard.clone()).or_default().insert(at, waiter);
+        let reach = Reach { recorded_ms: waiter.recorded_ms, window_ms: waiter.window_ms };
+        self.by_key.entry(waiter.key).or_default().insert(waiter.rank, reach);
+        *self.recorded.entry(waiter.recorded_ms).or_default() += 1;
+        self.order += 1;
+    }
+
+    /// Notes that a waiter waits for what this batch holds.
+    pub(super) fn wait_for(&mut self, pipe: PipeId, number: BatchNumber) {
+        self.awaited.insert((pipe, number));
+    }
+
+    /// A waiter reserved its key in this batch. Who waited behind it waits for the batch now.
+    pub(super) fn reserved(
+        &mut self,
+        pipe: PipeId,
+        shard: &ShardId,
+        start: Offset,
+        number: BatchNumber,
+    ) {
+        if let Some(waiter) = self.take(pipe, shard, start)
+            && self.has(waiter.key)
+        {
+            self.wait_for(pipe, number);
+        }
+    }
+
+    /// A waiter waits no more and holds no key. Who waited behind it may go on.
+    pub(super) fn gone(&mut self, pipe: PipeId, shard: &ShardId, start: Offset) {
+        if let Some(waiter) = self.take(pipe, shard, start)
+            && self.has(waiter.key)
+        {
+            self.wakeups += 1;
+        }
+    }
+
+    /// All waiters of a pipe are [`Waiters::gone`].
+    pub(super) fn all_gone(&mut self, pipe: PipeId) {
+        let mut positions = Vec::new();
+        for (shard, known) in &self.by_position {
+            let own = known.range((pipe, Offset::ZERO)..).take_while(|((of, _), _)| *of == pipe);
+            positions.extend(own.map(|((_, start), _)| (shard.clone(), *start)));
+        }
+        for (shard, start) in positions {
+            self.gone(pipe, &shard, start);
+        }
+    }
+
+    /// A pipe has committed through `number`.
+    pub(super) fn committed(&mut self, pipe: PipeId, number: BatchNumber) {
+        let mut any = false;
+        while let Some(batch) =
+            self.awaited.range((pipe, BatchNumber(0))..=(pipe, number)).next().copied()
+        {
+            self.awaited.remove(&batch);
+            any = true;
+        }
+        self.wakeups += u64::from(any);
+    }
+
+    /// A pipe has let go of what batch `number` held.
+    pub(super) fn released(&mut self, pipe: PipeId, number: BatchNumber) {
+        self.wakeups += u64::from(self.awaited.remove(&(pipe, number)));
+    }
+
+    fn take(&mut self, pipe: PipeId, shard: &ShardId, start: Offset) -> Option<Waiter> {
+        let known = self.by_position.get_mut(shard)?;
+        let waiter = known.remove(&(pipe, start))?;
+        if known.is_empty() {
+            self.by_position.remove(shard);
+        }
+        if let Some(ranks) = self.by_key.get_mut(&waiter.key) {
+            ranks.remove(&waiter.rank);
+            if ranks.is_empty() {
+                self.by_key.remove(&waiter.key);
+            }
+        }
+        if let Some(count) = self.recorded.get_mut(&waiter.recorded_ms) {
+            *count -= 1;
+            if *count == 0 {
+                self.recorded.remove(&waiter.recorded_ms);
+            }
+        }
+        Some(waiter)
+    }
+}
