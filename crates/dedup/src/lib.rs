@@ -11,8 +11,9 @@
 //! `state/apply.rs` what it means.
 
 mod error;
-pub mod index;
+mod index;
 pub mod key;
 pub mod ledger;
+mod record;
 pub mod scope;
 pub mod state;

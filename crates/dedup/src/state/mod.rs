@@ -96,8 +96,8 @@ pub struct PipeState {
     pub positions: SourceState,
     /// Message ids that are remembered, with the time until which they are.
     pub message_ids: BTreeMap<u128, i64>,
-    /// Parked events by their id.
-    pub parked: BTreeMap<u64, ParkedEvent>,
+    /// Parked events by their id, with the source (index into [`LedgerState::sources`]).
+    pub parked: BTreeMap<u64, (u16, ParkedEvent)>,
     /// Its sinks, in the order in which they were first declared.
     pub sinks: Vec<SinkRecord>,
     /// Outcomes by event type, in the order of [`event::Outcome::ALL`].

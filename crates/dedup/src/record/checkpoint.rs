@@ -1,0 +1,103 @@
+//! A checkpoint: everything that the records before it amount to, apart from keys.
+
+use event::{Epoch, LedgerId};
+use journal::Position;
+
+use super::OnDisk;
+use super::cursor::{Cursor, Decoded, put_i64, put_list, put_str, put_u64};
+use crate::state::LedgerState;
+
+/// A checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CheckpointRecord {
+    /// When it was made; ms since the Unix epoch. What had expired then is left out.
+    pub(crate) made_ms: i64,
+    /// Keys of batches from here on are not in key runs: the journal keeps them.
+    pub(crate) keys_from: Position,
+    /// Batches from `keys_from` on that don't count, because one before them had no room.
+    pub(crate) void: Vec<Position>,
+    /// The effect of all records before it.
+    pub(crate) state: LedgerState,
+}
+
+impl OnDisk for CheckpointRecord {
+    fn put(&self, out: &mut Vec<u8>) {
+        let state = &self.state;
+        put_str(out, &state.onceflow_version);
+        out.extend_from_slice(&state.ledger_id.0.to_le_bytes());
+        put_u64(out, state.epoch.0);
+        put_i64(out, state.opened_ms);
+        put_i64(out, self.made_ms);
+        put_u64(out, self.keys_from.0);
+        put_list(out, self.void.iter(), |out, position| put_u64(out, position.0));
+        put_list(out, state.scopes.iter(), |out, scope| scope.put(out));
+        put_list(out, state.pipes.iter(), |out, pipe| pipe.put(out));
+        put_list(out, state.sources.iter(), |out, source| source.put(out));
+        put_list(out, state.runs.iter(), |out, run| run.put(out));
+    }
+
+    fn take(cursor: &mut Cursor<'_>) -> Decoded<Self> {
+        let onceflow_version = cursor.string()?;
+        let ledger_id = LedgerId(cursor.u128()?);
+        let (epoch, opened_ms) = (Epoch(cursor.u64()?), cursor.i64()?);
+        let (made_ms, keys_from) = (cursor.i64()?, Position(cursor.u64()?));
+        let void = cursor.list(|cursor| cursor.u64().map(Position))?;
+        let scopes = cursor.list(OnDisk::take)?;
+        let pipes = cursor.list(OnDisk::take)?;
+        let sources = cursor.list(OnDisk::take)?;
+        let runs = cursor.list(OnDisk::take)?;
+        let state = LedgerState {
+            ledger_id,
+            epoch,
+            opened_ms,
+            onceflow_version,
+            scopes,
+            pipes,
+            sources,
+            runs,
+        };
+        Ok(Self { made_ms, keys_from, void, state })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::Record;
+    use super::super::pipe::tests::any_pipe;
+    use super::super::runs::tests::any_run;
+    use super::super::scope::tests::any_scope;
+    use super::super::sources::tests::any_source;
+    use super::super::tests::record_round_trip;
+    use super::*;
+
+    prop_compose! {
+        fn any_state()(
+            (id, epoch, opened_ms) in any::<(u128, u64, i64)>(),
+            onceflow_version: String,
+            scopes in prop::collection::vec(any_scope(), 0..3),
+            pipes in prop::collection::vec(any_pipe(), 0..3),
+            sources in prop::collection::vec(any_source(), 0..3),
+            runs in prop::collection::vec(any_run(), 0..3),
+        ) -> LedgerState {
+            LedgerState {
+                ledger_id: LedgerId(id), epoch: Epoch(epoch), opened_ms, onceflow_version,
+                scopes, pipes, sources, runs,
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn checkpoints_round_trip(
+            (made_ms, keys_from, void) in any::<(i64, u64, Vec<u64>)>(),
+            state in any_state(),
+        ) {
+            let (keys_from, void) = (Position(keys_from), void.into_iter().map(Position).collect());
+            let record = CheckpointRecord { made_ms, keys_from, void, state };
+            record_round_trip(&Record::Checkpoint(Box::new(record)));
+        }
+    }
+}

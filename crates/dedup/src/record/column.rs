@@ -1,0 +1,209 @@
+//! A column of times or lengths: the shortest of three encodings.
+//!
+//! | byte | then |
+//! | --- | --- |
+//! | 0 | runs until the column is full: length, difference to the value of the run before |
+//! | 1 to 8 | smallest value, then that many bytes a value: its distance from the smallest |
+//! | 9 | number of different values (at most 255), the values, then one byte a value |
+
+use super::cursor::{Cursor, Decoded, put_i64, put_len};
+
+const RUNS: u8 = 0;
+const WIDTH_MAX: u8 = 8;
+const DICTIONARY: u8 = 9;
+/// Past this many different values a dictionary isn't tried.
+const DICTIONARY_MAX: usize = 16;
+
+/// Appends a column; the reader must know how many values it has.
+pub(crate) fn encode(out: &mut Vec<u8>, values: &[i64]) {
+    let shape = Shape::of(values);
+    let fixed_bytes = values.len() * usize::from(shape.width()) + 10;
+    let dictionary_bytes = match &shape.dictionary {
+        Some(words) => values.len() + words.len() * 10,
+        None => usize::MAX,
+    };
+    // A run takes 2 bytes at least and hardly more than 8.
+    let runs_bytes = shape.runs * 8;
+    if runs_bytes <= fixed_bytes.min(dictionary_bytes) || shape.runs <= 1 {
+        encode_runs(out, values);
+    } else if let Some(words) = shape.dictionary.filter(|_| dictionary_bytes <= fixed_bytes) {
+        encode_dictionary(out, values, &words);
+    } else {
+        encode_fixed(out, values, shape.min, Shape::width_of(shape.min, shape.max));
+    }
+}
+
+/// Reads a column of `count` values into `values`, which is emptied first.
+pub(crate) fn decode(cursor: &mut Cursor<'_>, count: usize, values: &mut Vec<i64>) -> Decoded<()> {
+    values.clear();
+    match cursor.u8()? {
+        RUNS => decode_runs(cursor, count, values),
+        DICTIONARY => decode_dictionary(cursor, count, values),
+        width @ 1..=WIDTH_MAX => decode_fixed(cursor, count, usize::from(width), values),
+        _ => Err(cursor.missing("known column encoding")),
+    }
+}
+
+/// What decides between the encodings.
+struct Shape {
+    min: i64,
+    max: i64,
+    runs: usize,
+    dictionary: Option<Vec<i64>>,
+}
+
+impl Shape {
+    fn of(values: &[i64]) -> Self {
+        let mut words = Vec::new();
+        let mut shape = Self { min: i64::MAX, max: i64::MIN, runs: 0, dictionary: None };
+        let mut last = None;
+        for &value in values {
+            if last == Some(value) {
+                continue;
+            }
+            last = Some(value);
+            shape.runs += 1;
+            shape.min = shape.min.min(value);
+            shape.max = shape.max.max(value);
+            if words.len() <= DICTIONARY_MAX && !words.contains(&value) {
+                words.push(value);
+            }
+        }
+        shape.dictionary = (words.len() <= DICTIONARY_MAX).then_some(words);
+        shape
+    }
+
+    fn width(&self) -> u8 {
+        Self::width_of(self.min, self.max)
+    }
+
+    fn width_of(min: i64, max: i64) -> u8 {
+        let bits = 64 - distance(max, min).leading_zeros();
+        bits.div_ceil(8).clamp(1, 8) as u8
+    }
+}
+
+/// How far `value` lies above `min`; right for all pairs of 64-bit numbers.
+const fn distance(value: i64, min: i64) -> u64 {
+    value.wrapping_sub(min) as u64
+}
+
+fn encode_runs(out: &mut Vec<u8>, values: &[i64]) {
+    out.push(RUNS);
+    let mut before = 0_i64;
+    for run in values.chunk_by(|a, b| a == b) {
+        let Some(&value) = run.first() else { continue };
+        put_len(out, run.len());
+        put_i64(out, value.wrapping_sub(before));
+        before = value;
+    }
+}
+
+fn decode_runs(cursor: &mut Cursor<'_>, count: usize, values: &mut Vec<i64>) -> Decoded<()> {
+    let mut value = 0_i64;
+    while values.len() < count {
+        let run = cursor.u64()?;
+        let run = usize::try_from(run).ok().filter(|&run| run >= 1 && run <= count - values.len());
+        let run = run.ok_or_else(|| cursor.missing("run within its column"))?;
+        value = value.wrapping_add(cursor.i64()?);
+        values.resize(values.len() + run, value);
+    }
+    Ok(())
+}
+
+fn encode_fixed(out: &mut Vec<u8>, values: &[i64], min: i64, width: u8) {
+    out.push(width);
+    put_i64(out, min);
+    let width = usize::from(width);
+    out.reserve(values.len() * width);
+    for &value in values {
+        let bytes = distance(value, min).to_le_bytes();
+        out.extend_from_slice(bytes.get(..width).unwrap_or(&bytes));
+    }
+}
+
+fn decode_fixed(
+    cursor: &mut Cursor<'_>,
+    count: usize,
+    width: usize,
+    values: &mut Vec<i64>,
+) -> Decoded<()> {
+    let min = cursor.i64()?;
+    let bytes = count.checked_mul(width).ok_or_else(|| cursor.missing("column"))?;
+    let bytes = cursor.raw(bytes)?;
+    values.extend(bytes.chunks_exact(width).map(|chunk| {
+        let above = chunk.iter().rev().fold(0_u64, |value, &byte| value << 8 | u64::from(byte));
+        min.wrapping_add(above as i64)
+    }));
+    Ok(())
+}
+
+fn encode_dictionary(out: &mut Vec<u8>, values: &[i64], words: &[i64]) {
+    out.push(DICTIONARY);
+    out.push(words.len() as u8);
+    words.iter().for_each(|&word| put_i64(out, word));
+    let place = |value: &i64| words.iter().position(|word| word == value).unwrap_or(0) as u8;
+    out.extend(values.iter().map(place));
+}
+
+fn decode_dictionary(cursor: &mut Cursor<'_>, count: usize, values: &mut Vec<i64>) -> Decoded<()> {
+    let words = cursor.u8()?;
+    let words = (0..words).map(|_| cursor.i64()).collect::<Decoded<Vec<_>>>()?;
+    for &place in cursor.raw(count)? {
+        let word = words.get(usize::from(place));
+        values.push(*word.ok_or_else(|| cursor.missing("word of the column"))?);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn round_trip(values: &[i64]) -> usize {
+        let mut out = Vec::new();
+        encode(&mut out, values);
+        let mut cursor = Cursor::new(&out);
+        let mut back = vec![7];
+        decode(&mut cursor, values.len(), &mut back).unwrap();
+        cursor.end().unwrap();
+        assert_eq!(back, values);
+        out.len()
+    }
+
+    proptest! {
+        #[test]
+        fn any_column_round_trips(values: Vec<i64>) {
+            round_trip(&values);
+        }
+
+        #[test]
+        fn columns_as_they_come_round_trip(
+            base: i64,
+            steps in prop::collection::vec((0_i64..2_000_000, 1_usize..40), 0..60),
+        ) {
+            let values: Vec<i64> = steps
+                .iter()
+                .flat_map(|&(step, times)| vec![base.wrapping_add(step); times])
+                .collect();
+            round_trip(&values);
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_panic(bytes: Vec<u8>, count in 0_usize..1000) {
+            let _ = decode(&mut Cursor::new(&bytes), count, &mut Vec::new());
+        }
+    }
+
+    #[test]
+    fn each_shape_gets_its_encoding() {
+        assert!(round_trip(&[1_700_000_000_000; 65_536]) < 12, "one run");
+        let windows: Vec<i64> = (0..1000).map(|i| [300_000, 600_000, 180_000][i % 3]).collect();
+        assert!(round_trip(&windows) < 1040, "three words");
+        let times: Vec<i64> = (0..1000).map(|i| 1_700_000_000_000 + (i * 7919) % 60_000).collect();
+        assert!(round_trip(&times) < 2020, "two bytes a value");
+        round_trip(&[i64::MIN, i64::MAX, 0, i64::MIN]);
+    }
+}

@@ -1,0 +1,118 @@
+//! Counters: what a record adds, and all that is counted.
+
+use super::OnDisk;
+use super::cursor::{Cursor, Decoded, put_i64, put_list, put_str, put_u64};
+use crate::ledger::CounterChange;
+use crate::state::{MinuteBucket, Tally};
+
+impl OnDisk for [u64; 6] {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.iter().for_each(|&count| put_u64(out, count));
+    }
+
+    fn take(cursor: &mut Cursor<'_>) -> Decoded<Self> {
+        let mut counts = [0; 6];
+        for count in &mut counts {
+            *count = cursor.u64()?;
+        }
+        Ok(counts)
+    }
+}
+
+impl OnDisk for Tally {
+    fn put(&self, out: &mut Vec<u8>) {
+        put_u64(out, self.received);
+        self.outcomes.put(out);
+    }
+
+    fn take(cursor: &mut Cursor<'_>) -> Decoded<Self> {
+        Ok(Self { received: cursor.u64()?, outcomes: OnDisk::take(cursor)? })
+    }
+}
+
+impl OnDisk for (MinuteBucket, Tally) {
+    fn put(&self, out: &mut Vec<u8>) {
+        put_i64(out, self.0.0);
+        self.1.put(out);
+    }
+
+    fn take(cursor: &mut Cursor<'_>) -> Decoded<Self> {
+        Ok((MinuteBucket(cursor.i64()?), Tally::take(cursor)?))
+    }
+}
+
+impl OnDisk for (MinuteBucket, u64) {
+    fn put(&self, out: &mut Vec<u8>) {
+        put_i64(out, self.0.0);
+        put_u64(out, self.1);
+    }
+
+    fn take(cursor: &mut Cursor<'_>) -> Decoded<Self> {
+        Ok((MinuteBucket(cursor.i64()?), cursor.u64()?))
+    }
+}
+
+impl OnDisk for (String, [u64; 6]) {
+    fn put(&self, out: &mut Vec<u8>) {
+        put_str(out, &self.0);
+        self.1.put(out);
+    }
+
+    fn take(cursor: &mut Cursor<'_>) -> Decoded<Self> {
+        Ok((cursor.string()?, OnDisk::take(cursor)?))
+    }
+}
+
+impl OnDisk for CounterChange {
+    fn put(&self, out: &mut Vec<u8>) {
+        put_list(out, self.minutes.iter(), |out, minute| minute.put(out));
+        put_list(out, self.types.iter(), |out, one| one.put(out));
+        put_u64(out, self.reread);
+        put_list(out, self.in_flight.iter(), |out, minute| minute.put(out));
+    }
+
+    fn take(cursor: &mut Cursor<'_>) -> Decoded<Self> {
+        Ok(Self {
+            minutes: cursor.list(OnDisk::take)?,
+            types: cursor.list(OnDisk::take)?,
+            reread: cursor.u64()?,
+            in_flight: cursor.list(OnDisk::take)?,
+        })
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use proptest::prelude::*;
+
+    use super::super::tests::round_trip;
+    use super::*;
+
+    prop_compose! {
+        pub(crate) fn any_tally()(received: u64, outcomes: [u64; 6]) -> Tally {
+            Tally { received, outcomes }
+        }
+    }
+
+    pub(crate) fn any_minute() -> impl Strategy<Value = MinuteBucket> {
+        any::<i64>().prop_map(MinuteBucket)
+    }
+
+    prop_compose! {
+        pub(crate) fn any_change()(
+            minutes in prop::collection::vec((any_minute(), any_tally()), 0..4),
+            types in prop::collection::vec(any::<(String, [u64; 6])>(), 0..4),
+            reread: u64,
+            in_flight in prop::collection::vec((any_minute(), any::<u64>()), 0..4),
+        ) -> CounterChange {
+            CounterChange { minutes, types, reread, in_flight }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn changes_round_trip(change in any_change()) {
+            round_trip(&change);
+        }
+    }
+}

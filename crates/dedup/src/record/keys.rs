@@ -1,0 +1,201 @@
+//! Keys, by column: in a batch's record, and in each block of a key run.
+//!
+//! Number of keys; if any: 24 bytes a key (key and body hash, lowest byte first), then the columns
+//! recorded time and window ([`super::column`]), then runs of states until all keys have one:
+//! length, state.
+
+use super::column;
+use super::cursor::{Cursor, Decoded, put_u64};
+use crate::scope::{CommittedKey, DeadState, KeyState};
+
+/// Bytes of a key and its body hash.
+const ROW_BYTES: usize = 24;
+
+const DELIVERED: u8 = 0;
+const FILTERED: u8 = 1;
+const DEAD_TRANSIENT: u8 = 2;
+const DEAD_DETERMINISTIC: u8 = 3;
+
+/// Room to encode and decode in, kept from one block to the next.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    recorded: Vec<i64>,
+    windows: Vec<i64>,
+}
+
+/// Appends keys. `count_max` is how many there may be.
+pub(crate) fn encode(
+    out: &mut Vec<u8>,
+    scratch: &mut Scratch,
+    count_max: usize,
+    keys: impl Iterator<Item = CommittedKey>,
+) -> usize {
+    let Scratch { recorded, windows } = scratch;
+    recorded.clear();
+    windows.clear();
+    let count_at = out.len();
+    out.reserve(count_max * (ROW_BYTES + 2) + 64);
+    // The number of keys is known at the end only: room for it as four bytes.
+    out.extend_from_slice(&[0; 4]);
+    let mut states = Vec::new();
+    let mut run = (0_u64, KeyState::Delivered);
+    for key in keys {
+        let mut row = [0; ROW_BYTES];
+        if let Some((head, tail)) = row.split_first_chunk_mut::<16>() {
+            *head = key.key.to_le_bytes();
+            tail.copy_from_slice(&key.body_hash.to_le_bytes());
+        }
+        out.extend_from_slice(&row);
+        recorded.push(key.recorded_ms);
+        windows.push(key.window_ms);
+        if key.state != run.1 {
+            put_state_run(&mut states, run);
+            run = (0, key.state);
+        }
+        run.0 += 1;
+    }
+    put_state_run(&mut states, run);
+    let count = recorded.len();
+    if let Some(place) = out.get_mut(count_at..count_at + 4) {
+        place.copy_from_slice(&(count as u32).to_le_bytes());
+    }
+    if count > 0 {
+        column::encode(out, recorded);
+        column::encode(out, windows);
+        out.extend_from_slice(&states);
+    }
+    count
+}
+
+/// Reads keys to the end of `keys`.
+pub(crate) fn decode(
+    cursor: &mut Cursor<'_>,
+    scratch: &mut Scratch,
+    keys: &mut Vec<CommittedKey>,
+) -> Decoded<usize> {
+    let count = u32::from_le_bytes(cursor.array()?) as usize;
+    if count == 0 {
+        return Ok(0);
+    }
+    let bytes = count.checked_mul(ROW_BYTES).ok_or_else(|| cursor.missing("keys"))?;
+    let rows = cursor.raw(bytes)?;
+    column::decode(cursor, count, &mut scratch.recorded)?;
+    column::decode(cursor, count, &mut scratch.windows)?;
+    let first = keys.len();
+    keys.reserve(count);
+    let times = scratch.recorded.iter().zip(&scratch.windows);
+    for (row, (&recorded_ms, &window_ms)) in rows.chunks_exact(ROW_BYTES).zip(times) {
+        let mut row = Cursor::new(row);
+        let key = row.u128()?;
+        let body_hash = u64::from_le_bytes(row.array()?);
+        let state = KeyState::Delivered;
+        keys.push(CommittedKey { key, recorded_ms, window_ms, body_hash, state });
+    }
+    let mut at = first;
+    while at < keys.len() {
+        let run = cursor.u64()?;
+        let state = state(cursor)?;
+        let run = usize::try_from(run).ok().filter(|&run| run >= 1 && run <= keys.len() - at);
+        let run = run.ok_or_else(|| cursor.missing("run of states within its keys"))?;
+        let filled = keys.get_mut(at..at + run).unwrap_or_default();
+        filled.iter_mut().for_each(|key| key.state = state);
+        at += run;
+    }
+    Ok(count)
+}
+
+fn put_state_run(out: &mut Vec<u8>, (run, state): (u64, KeyState)) {
+    if run == 0 {
+        return;
+    }
+    put_u64(out, run);
+    match state {
+        KeyState::Delivered => out.push(DELIVERED),
+        KeyState::Filtered => out.push(FILTERED),
+        KeyState::Dead(DeadState { deterministic_under: None, sinks }) => {
+            out.push(DEAD_TRANSIENT);
+            put_u64(out, sinks);
+        }
+        KeyState::Dead(DeadState { deterministic_under: Some(plan), sinks }) => {
+            out.push(DEAD_DETERMINISTIC);
+            out.extend_from_slice(&plan.to_le_bytes());
+            put_u64(out, sinks);
+        }
+    }
+}
+
+fn state(cursor: &mut Cursor<'_>) -> Decoded<KeyState> {
+    Ok(match cursor.u8()? {
+        DELIVERED => KeyState::Delivered,
+        FILTERED => KeyState::Filtered,
+        DEAD_TRANSIENT => {
+            KeyState::Dead(DeadState { deterministic_under: None, sinks: cursor.u64()? })
+        }
+        DEAD_DETERMINISTIC => {
+            let plan = u64::from_le_bytes(cursor.array()?);
+            KeyState::Dead(DeadState { deterministic_under: Some(plan), sinks: cursor.u64()? })
+        }
+        _ => return Err(cursor.missing("known key state")),
+    })
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    pub(crate) fn any_key() -> impl Strategy<Value = CommittedKey> {
+        let state = prop_oneof![
+            8 => Just(KeyState::Delivered),
+            1 => Just(KeyState::Filtered),
+            1 => (any::<Option<u64>>(), any::<u64>()).prop_map(|(deterministic_under, sinks)| {
+                KeyState::Dead(DeadState { deterministic_under, sinks })
+            }),
+        ];
+        let window = prop_oneof![Just(300_000), Just(600_000), Just(i64::MAX), 0..i64::MAX];
+        (any::<u128>(), any::<i64>(), window, any::<u64>(), state).prop_map(
+            |(key, recorded_ms, window_ms, body_hash, state)| CommittedKey {
+                key,
+                recorded_ms,
+                window_ms,
+                body_hash,
+                state,
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn keys_round_trip(keys in prop::collection::vec(any_key(), 0..200)) {
+            let (mut out, mut scratch) = (vec![1], Scratch::default());
+            let count = encode(&mut out, &mut scratch, 0, keys.iter().copied());
+            prop_assert_eq!(count, keys.len());
+            let mut cursor = Cursor::new(&out[1..]);
+            let mut back = Vec::new();
+            prop_assert_eq!(decode(&mut cursor, &mut scratch, &mut back), Ok(keys.len()));
+            prop_assert_eq!(cursor.end(), Ok(()));
+            prop_assert_eq!(back, keys);
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_panic(mut bytes: Vec<u8>, count in 0_u8..20) {
+            bytes.splice(0..0, [count, 0, 0, 0]);
+            let _ = decode(&mut Cursor::new(&bytes), &mut Scratch::default(), &mut Vec::new());
+        }
+    }
+
+    #[test]
+    fn a_key_of_a_usual_batch_takes_at_most_26_bytes() {
+        let key = |i: u64| CommittedKey {
+            key: u128::from(i).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835),
+            recorded_ms: 1_700_000_000_000 + (i as i64 / 20),
+            window_ms: [300_000, 600_000][i as usize % 2],
+            body_hash: i,
+            state: KeyState::Delivered,
+        };
+        let mut out = Vec::new();
+        encode(&mut out, &mut Scratch::default(), 65_536, (0..65_536).map(key));
+        assert!(out.len() <= 26 * 65_536, "{} bytes a key", out.len() / 65_536);
+    }
+}
