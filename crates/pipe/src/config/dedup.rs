@@ -1,0 +1,188 @@
+//! What makes two events the same, and for how long.
+
+use std::time::Duration;
+
+use event::path::FieldPath;
+
+use super::envelope;
+use super::problem::Problems;
+use super::section::{Section, Value};
+
+/// What makes two events the same, and for how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DedupConfig {
+    /// The fields of the key, 1 to 16.
+    pub key: Vec<FieldPath>,
+    /// The scope; pipes that name the same one share their keys.
+    pub scope: String,
+    /// The window of types that `windows` doesn't name; 1 ms to 400 days.
+    pub window: Duration,
+    /// Windows by envelope type, as written. The exact name wins, then the longest prefix.
+    pub windows: Vec<(TypePattern, Duration)>,
+    /// Whether events of different types with one key are the same.
+    pub across_types: bool,
+    /// Which time counts.
+    pub clock: ClockChoice,
+    /// How far behind the newest event one may be and still be in time.
+    pub lateness: Duration,
+    /// What becomes of a later one.
+    pub late: Late,
+    /// What becomes of an event without key.
+    pub missing_key: MissingKey,
+    /// What becomes of a duplicate with another body.
+    pub on_other_body: OnOtherBody,
+    /// How far ahead of the wall clock an event's time may be and still move the watermark.
+    pub clock_ahead_max: Duration,
+    /// Without events for this long, the watermark follows the wall clock.
+    pub source_idle_max: Duration,
+}
+
+/// Which event types a window is for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum TypePattern {
+    /// This type.
+    Exact(String),
+    /// Types that begin with this, never empty; written with a `*` at its end.
+    Prefix(String),
+}
+
+/// Which time of an event counts for its window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClockChoice {
+    /// When Onceflow received it.
+    Received,
+    /// When the broker got it.
+    Broker,
+    /// When it happened, by the envelope.
+    Event,
+}
+
+/// What becomes of an event that comes later than `lateness` allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Late {
+    /// It is rejected.
+    Reject,
+    /// It is delivered, and marked.
+    Pass,
+}
+
+/// What becomes of an event without key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MissingKey {
+    /// It is rejected.
+    Reject,
+}
+
+/// What becomes of a duplicate whose body isn't the original's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnOtherBody {
+    /// It is a duplicate like any other.
+    Drop,
+}
+
+impl TypePattern {
+    fn of_text(text: &str) -> TypePattern {
+        match text.strip_suffix('*') {
+            Some(prefix) => TypePattern::Prefix(prefix.to_owned()),
+            None => TypePattern::Exact(text.to_owned()),
+        }
+    }
+}
+
+/// Builds `dedup`. `None`: there is none, or something in it is wrong.
+pub(crate) fn build(
+    pipe: &Section,
+    name: Option<&str>,
+    problems: &mut Problems<'_>,
+) -> Option<DedupConfig> {
+    let section = pipe.section("dedup")?;
+    let windows = windows(section);
+    check_types(pipe, section, problems);
+    let clock = clock(pipe, section, problems);
+    check_key(section, problems);
+    Some(DedupConfig {
+        key: section.paths("key")?,
+        scope: match section.entry("scope") {
+            Some(_) => section.text("scope")?.to_owned(),
+            None => name?.to_owned(),
+        },
+        window: section.duration("window")?,
+        windows: windows?,
+        across_types: section.flag("across_types")?,
+        clock: clock?,
+        lateness: section.duration("lateness")?,
+        late: match section.word("late")? {
+            "pass" => Late::Pass,
+            _ => Late::Reject,
+        },
+        missing_key: section.word("missing_key").map(|_| MissingKey::Reject)?,
+        on_other_body: section.word("on_other_body").map(|_| OnOtherBody::Drop)?,
+        clock_ahead_max: section.duration("clock_ahead_max")?,
+        source_idle_max: section.duration("source_idle_max")?,
+    })
+}
+
+fn windows(section: &Section) -> Option<Vec<(TypePattern, Duration)>> {
+    if section.entry("windows").is_none() {
+        return Some(Vec::new());
+    }
+    let window = |value: &Value| match value {
+        Value::Duration(window) => Some(*window),
+        _ => None,
+    };
+    section
+        .by_type("windows")?
+        .iter()
+        .map(|(name, _, checked)| Some((TypePattern::of_text(name), window(&checked.value)?)))
+        .collect()
+}
+
+/// Windows by type without a type would silently do nothing.
+fn check_types(pipe: &Section, section: &Section, problems: &mut Problems<'_>) {
+    if let Some(entry) = section.entry("windows")
+        && let Some(name) = entry.name
+        && !envelope::names(pipe, "type")
+    {
+        problems
+            .add(name, "`windows` go by the envelope's type, and `envelope.type` isn't set")
+            .help("add `envelope: { type: $.event_name }` with the field that holds the type");
+    }
+}
+
+fn clock(pipe: &Section, section: &Section, problems: &mut Problems<'_>) -> Option<ClockChoice> {
+    let Some(entry) = section.entry("clock") else { return Some(ClockChoice::Received) };
+    let Value::Word(word) = entry.checked.value else { return None };
+    match word {
+        "broker" if reads_files(pipe) => {
+            problems
+                .add(entry.checked.place, "a file has no broker that gives a time")
+                .help("`received`, or `event` for the time in the event itself");
+            None
+        }
+        "event" if !envelope::names(pipe, "time") => {
+            problems
+                .add(entry.checked.place, "`clock: event` needs `envelope.time`")
+                .help("add `envelope: { time: $.created_at }` with the field that holds the time");
+            None
+        }
+        "event" => Some(ClockChoice::Event),
+        "broker" => Some(ClockChoice::Broker),
+        _ => Some(ClockChoice::Received),
+    }
+}
+
+fn reads_files(pipe: &Section) -> bool {
+    pipe.section("source").is_some_and(|source| source.entry("file").is_some())
+}
+
+/// A field named twice adds nothing to a key: one of them was meant to be another.
+fn check_key(section: &Section, problems: &mut Problems<'_>) {
+    let mut seen: Vec<&FieldPath> = Vec::new();
+    for item in section.list("key").unwrap_or_default() {
+        let Value::Path(path) = &item.value else { continue };
+        if seen.contains(&path) {
+            problems.add(item.place, format!("`{path}` is in this key twice")).help("keep one");
+        }
+        seen.push(path);
+    }
+}

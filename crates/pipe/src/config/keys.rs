@@ -1,0 +1,557 @@
+//! Every key of the config: name, kind, bounds, default, what it is for, built or not.
+//!
+//! This is the only list. The checker, the JSON Schema and `docs/config.md` are made from it.
+
+use std::time::Duration;
+
+use super::table::{Key, Kind, Table, Word};
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+const TIB: u64 = 1 << 40;
+
+const fn seconds(min_s: u64, max_s: u64) -> Kind {
+    Kind::Duration { min: Duration::from_secs(min_s), max: Duration::from_secs(max_s) }
+}
+
+const fn millis(min_ms: u64, max_s: u64) -> Kind {
+    Kind::Duration { min: Duration::from_millis(min_ms), max: Duration::from_secs(max_s) }
+}
+
+const fn list(of: &'static Kind, min: usize, max: usize) -> Kind {
+    Kind::List { of, min, max, or_one: false, text_later: None }
+}
+
+const fn one_or_list(of: &'static Kind, min: usize, max: usize) -> Kind {
+    Kind::List { of, min, max, or_one: true, text_later: None }
+}
+
+const DAY_S: u64 = 86_400;
+
+const FILE_SOURCE_INSTEAD: &str = "so far a pipe reads files and standard input: \
+     `source: { file: { path: app.ndjson } }`";
+const SINK_INSTEAD: &str = "so far a pipe writes files, standard output and a lake: \
+     `sink: { file: { path: out.ndjson } }`";
+const MATCH_INSTEAD: &str =
+    "every sink gets every event; the pipe's `filter` can drop events before all sinks";
+const RETRY_INSTEAD: &str = "take it out: an error of a sink stops the pipe with nothing \
+     acknowledged, and the next run goes on from there";
+const DEAD_LETTER_INSTEAD: &str = "take it out: what can't be processed is kept whole in the \
+     rejected file (`rejected`)";
+
+/// A pipe: one YAML document.
+pub(crate) static PIPE: Table = Table {
+    path: "",
+    doc: "A pipe: one YAML document; several of them, divided by `---`, make a file.",
+    keys: &[
+        Key::new("pipe", Kind::Name, "The pipe's name, once per data folder.").required("app"),
+        Key::new("source", Kind::OneOf(&SOURCE), "Where the pipe reads.")
+            .required("{ file: { path: app.ndjson } }"),
+        Key::new(
+            "decode",
+            one_or_list(&Kind::Word(DECODE_STEPS), 1, 8),
+            "How payloads are unwrapped, step by step. The last step is the format.",
+        )
+        .default("[json]"),
+        Key::new("batch", Kind::Map(&BATCH), "When a batch closes: whichever bound comes first."),
+        Key::new(
+            "envelope",
+            Kind::Map(&ENVELOPE),
+            "Which fields of an event say its id, type and time.",
+        ),
+        Key::new(
+            "validate",
+            Kind::Map(&VALIDATE),
+            "What an event must look like; one that doesn't is rejected.",
+        ),
+        Key::new(
+            "filter",
+            Kind::Pattern,
+            "An EventBridge event pattern: exact values, `prefix`, `exists`, `anything-but`, \
+             `numeric`, `$or`. An event that doesn't match is `filtered`: counted, and not \
+             delivered.",
+        ),
+        Key::new("dedup", Kind::Map(&DEDUP), "What makes two events the same, and for how long."),
+        Key::new(
+            "transform",
+            Kind::List {
+                of: &Kind::OneOf(&TRANSFORM),
+                min: 1,
+                max: 64,
+                or_one: false,
+                text_later: Some(
+                    "in place of a VRL program use a list of `split`, `time`, `rename` and `drop`",
+                ),
+            },
+            "Changes to each event, in this order. Without any, payloads are written byte for \
+             byte as they came.",
+        ),
+        Key::new("sink", Kind::OneOf(&SINK), "Where the pipe delivers.")
+            .example("{ file: { path: out.ndjson } }"),
+        Key::new(
+            "sinks",
+            list(&Kind::OneOf(&SINK), 1, 16),
+            "Where the pipe delivers, if to several places. Each gets every event.",
+        ),
+        Key::new("rejected", Kind::Map(&REJECTED), "Where rejected events are kept, whole."),
+        Key::new("limits", Kind::Map(&LIMITS), "What keeps a pipe bounded."),
+        Key::later("enrich", "take it out; `transform` changes events"),
+        Key::later("route", MATCH_INSTEAD),
+        Key::later("retry", RETRY_INSTEAD),
+        Key::later("dead_letter", DEAD_LETTER_INSTEAD),
+        Key::later("tests", "take it out; a run over a small file shows what the pipe does"),
+        Key::later("archive", "take it out; a second sink (`sinks`) can keep a copy"),
+        Key::later("order", "take it out: events of one file are delivered in order"),
+        Key::later("order_by", "take it out: events of one file are delivered in order"),
+        Key::later("alarms", "take it out; `onceflow report` shows warnings"),
+    ],
+    exactly_one_of: &["sink", "sinks"],
+};
+
+static SOURCE: Table = Table {
+    path: "source",
+    doc: "Where the pipe reads: exactly one of these.",
+    keys: &[
+        Key::new("file", Kind::Map(&FILE_SOURCE), "A file, many files, or standard input."),
+        Key::later("kinesis", FILE_SOURCE_INSTEAD),
+        Key::later("sqs", FILE_SOURCE_INSTEAD),
+        Key::later("sns", FILE_SOURCE_INSTEAD),
+        Key::later("kafka", FILE_SOURCE_INSTEAD),
+        Key::later("rabbitmq", FILE_SOURCE_INSTEAD),
+        Key::later("nats", FILE_SOURCE_INSTEAD),
+        Key::later("redis", FILE_SOURCE_INSTEAD),
+        Key::later("http", FILE_SOURCE_INSTEAD),
+    ],
+    exactly_one_of: &[],
+};
+
+static FILE_SOURCE: Table = Table {
+    path: "source.file",
+    doc: "One event per line. Read on from where the last run stopped. Standard input can't be \
+          read again, so a run over it can't resume.",
+    keys: &[
+        Key::new(
+            "path",
+            Kind::LocalPath,
+            "A file, a glob (`*`, `?`, `[a-z]`, `**`), or `-` for standard input.",
+        )
+        .required("app.ndjson"),
+        Key::new("compression", Kind::Word(COMPRESSIONS), "How the file is compressed.")
+            .default("auto"),
+        Key::new(
+            "event_bytes_max",
+            Kind::Size { min: KIB, max: 64 * MIB },
+            "The largest event. A longer line goes to the rejected file without being held in \
+             memory.",
+        )
+        .default("1MiB"),
+    ],
+    exactly_one_of: &[],
+};
+
+const COMPRESSIONS: &[Word] = &[
+    Word::new(
+        "auto",
+        "by the name (`.gz`, `.zst`), else by the first bytes; standard input isn't compressed",
+    ),
+    Word::new("none", "not compressed, whatever the name"),
+    Word::new("gzip", "gzip, also of several members"),
+    Word::new("zstd", "Zstandard, also of several frames"),
+];
+
+const DECODE_LATER: &str = "payloads must be JSON so far: end with `json`";
+
+const DECODE_STEPS: &[Word] = &[
+    Word::new("url", "percent-encoding; a `+` stays a `+`"),
+    Word::new("base64", "base64"),
+    Word::new("gzip", "gzip"),
+    Word::new("zstd", "Zstandard"),
+    Word::new("json", "a JSON object; must be the last step"),
+    Word::later("avro", DECODE_LATER),
+    Word::later("protobuf", DECODE_LATER),
+    Word::later("cloudevents", DECODE_LATER),
+];
+
+static BATCH: Table = Table {
+    path: "batch",
+    doc: "A batch is what one commit settles.",
+    keys: &[
+        Key::new("bytes_max", Kind::Size { min: 64 * KIB, max: 256 * MIB }, "Bytes of a batch.")
+            .default("16MiB"),
+        Key::new("events_max", Kind::Count { min: 1, max: 1_000_000 }, "Events of a batch.")
+            .default("65536"),
+        Key::new(
+            "interval_max",
+            millis(1, 60),
+            "How long a batch waits for more events after its first.",
+        )
+        .default("200ms"),
+    ],
+    exactly_one_of: &[],
+};
+
+static ENVELOPE: Table = Table {
+    path: "envelope",
+    doc: "The standard form of an event (CloudEvents 1.0). Each key names the field that holds \
+          it.",
+    keys: &[
+        Key::new("id", Kind::FieldPath, "The event's id."),
+        Key::new("source", Kind::FieldPath, "What the event comes from."),
+        Key::new(
+            "type",
+            Kind::FieldPath,
+            "The event's type: windows, counters and the report go by it, and it is part of the \
+             key unless `dedup.across_types`.",
+        ),
+        Key::new(
+            "time",
+            Kind::MapOr(&ENVELOPE_TIME, "path"),
+            "When the event happened. `time: $.at` is short for `time: { path: $.at }`.",
+        ),
+        Key::new("subject", Kind::FieldPath, "What the event is about."),
+    ],
+    exactly_one_of: &[],
+};
+
+static ENVELOPE_TIME: Table = Table {
+    path: "envelope.time",
+    doc: "The field with the event's time.",
+    keys: &[
+        Key::new("path", Kind::FieldPath, "The field.").required("$.created_at"),
+        Key::new("format", Kind::Word(TIME_FORMATS), "How the time is written.").default("rfc3339"),
+    ],
+    exactly_one_of: &[],
+};
+
+const TIME_FORMATS: &[Word] = &[
+    Word::new("rfc3339", "text like `2026-11-02T10:15:00Z`"),
+    Word::new("epoch_seconds", "seconds since 1970"),
+    Word::new("epoch_millis", "milliseconds since 1970"),
+    Word::new("epoch_micros", "microseconds since 1970"),
+    Word::new("epoch_nanos", "nanoseconds since 1970"),
+];
+
+static VALIDATE: Table = Table {
+    path: "validate",
+    doc: "Checks each event before it is filtered.",
+    keys: &[
+        Key::new("schema", Kind::LocalPath, "A JSON Schema file.").required("schemas/event.json")
+    ],
+    exactly_one_of: &[],
+};
+
+static DEDUP: Table = Table {
+    path: "dedup",
+    doc: "Lets each key through once within its window. Without `dedup` every event passes.",
+    keys: &[
+        Key::new(
+            "key",
+            one_or_list(&Kind::FieldPath, 1, 16),
+            "The field, or fields, that make two events the same, together with the event's type.",
+        )
+        .required("$.event_id"),
+        Key::new(
+            "scope",
+            Kind::Name,
+            "Pipes that name one scope share their keys: an event that comes in through both is \
+             one event. They must agree on the number of fields, `across_types`, `clock`, `late`, \
+             `lateness`, `clock_ahead_max` and `source_idle_max`.",
+        )
+        .default_in_words("the pipe's name"),
+        Key::new("window", millis(1, 400 * DAY_S), "How long a key is remembered.").default("1h"),
+        Key::new(
+            "windows",
+            Kind::ByType { of: &WINDOW, max: 1000 },
+            "Windows by envelope type: a name, or `prefix*`. The exact name wins, then the \
+             longest prefix, then `window`. Needs `envelope.type`.",
+        ),
+        Key::new(
+            "across_types",
+            Kind::Flag,
+            "Whether events of different types with one key are the same.",
+        )
+        .default("false"),
+        Key::new("clock", Kind::Word(CLOCKS), "Which time of an event counts for its window.")
+            .default_in_words("`broker` where the source gives a time, else `received`"),
+        Key::new(
+            "lateness",
+            millis(0, 30 * DAY_S),
+            "How far behind the newest event one may be and still be in time.",
+        )
+        .default("10m"),
+        Key::new("late", Kind::Word(LATES), "What becomes of a later one.").default("reject"),
+        Key::new("missing_key", Kind::Word(MISSING_KEYS), "What becomes of an event without key.")
+            .default("reject"),
+        Key::new(
+            "on_other_body",
+            Kind::Word(OTHER_BODIES),
+            "What becomes of a duplicate whose body differs from the original's.",
+        )
+        .default("drop"),
+        Key::new(
+            "clock_ahead_max",
+            millis(0, DAY_S),
+            "How far ahead of this machine's clock an event's time may be and still count as the \
+             newest.",
+        )
+        .default("5m"),
+        Key::new(
+            "source_idle_max",
+            millis(100, DAY_S),
+            "Without events for this long, time goes on by this machine's clock.",
+        )
+        .default("1m"),
+        Key::later("store", "take it out: keys are kept in the data folder"),
+        Key::later("refresh", "take it out: a duplicate doesn't prolong its key's window"),
+        Key::later("on_duplicate_of_dead", "take it out: nothing dies so far"),
+        Key::later("dead_letters_max", "take it out: nothing dies so far"),
+        Key::later("memory_bytes_max", "take it out: keys of living windows are in memory so far"),
+    ],
+    exactly_one_of: &[],
+};
+
+const WINDOW: Kind = millis(1, 400 * DAY_S);
+
+const CLOCKS: &[Word] = &[
+    Word::new("received", "when Onceflow received it; never runs backwards"),
+    Word::new("broker", "when the broker got it; a file has none"),
+    Word::new("event", "when it happened, by `envelope.time`"),
+];
+
+const LATES: &[Word] = &[
+    Word::new("reject", "it goes to the rejected file"),
+    Word::new("pass", "it is delivered without a look at its key, and marked"),
+    Word::later("dead_letter", "`reject` keeps the event whole in the rejected file"),
+];
+
+const MISSING_KEYS: &[Word] = &[
+    Word::new("reject", "it goes to the rejected file"),
+    Word::later("pass", "`reject` keeps the event whole in the rejected file"),
+    Word::later("hash_body", "`reject` keeps the event whole in the rejected file"),
+];
+
+const OTHER_BODIES: &[Word] = &[
+    Word::new("drop", "it is a duplicate like any other"),
+    Word::later("pass", "put the field that differs into `key`, then both are delivered"),
+    Word::later("dead_letter", "put the field that differs into `key`, then both are delivered"),
+];
+
+static TRANSFORM: Table = Table {
+    path: "transform[]",
+    doc: "One step: exactly one of these.",
+    keys: &[
+        Key::new("split", Kind::Map(&SPLIT), "Cuts a text into several fields."),
+        Key::new("time", Kind::Map(&TIME), "Writes a time in another form."),
+        Key::new("rename", Kind::Map(&RENAME), "Gives a field another name."),
+        Key::new("drop", Kind::Map(&DROP), "Removes fields."),
+        Key::later("vrl", "use `split`, `time`, `rename` and `drop`"),
+    ],
+    exactly_one_of: &[],
+};
+
+const FIELD_NAME: Kind = Kind::FieldName;
+
+static SPLIT: Table = Table {
+    path: "transform[].split",
+    doc: "Cuts `a:b` at `:` into new fields beside it.",
+    keys: &[
+        Key::new("field", Kind::FieldPath, "The text to cut.").required("$.event_name"),
+        Key::new("at", Kind::Text { chars_max: 16 }, "Where to cut it.").required("\":\""),
+        Key::new("into", list(&FIELD_NAME, 2, 16), "The names of the new fields.")
+            .required("[event_type, event_subtype]"),
+    ],
+    exactly_one_of: &[],
+};
+
+static TIME: Table = Table {
+    path: "transform[].time",
+    doc: "Writes a time in another form.",
+    keys: &[
+        Key::new("field", Kind::FieldPath, "The time.").required("$.created_at"),
+        Key::new("from", Kind::Word(TIME_FORMATS), "How it is written.").required("epoch_seconds"),
+        Key::new("to", Kind::Word(TIME_FORMATS), "How it shall be written.").default("rfc3339"),
+    ],
+    exactly_one_of: &[],
+};
+
+static RENAME: Table = Table {
+    path: "transform[].rename",
+    doc: "Gives a field another name; it stays where it is.",
+    keys: &[
+        Key::new("from", Kind::FieldPath, "The field.").required("$.old_name"),
+        Key::new("to", Kind::FieldName, "Its new name.").required("new_name"),
+    ],
+    exactly_one_of: &[],
+};
+
+static DROP: Table = Table {
+    path: "transform[].drop",
+    doc: "Removes fields: one of these keys.",
+    keys: &[
+        Key::new("field", Kind::FieldPath, "The field to remove.").example("$.name"),
+        Key::new("fields", list(&Kind::FieldPath, 1, 256), "The fields to remove."),
+    ],
+    exactly_one_of: &["field", "fields"],
+};
+
+static SINK: Table = Table {
+    path: "sink",
+    doc: "Where the pipe delivers: exactly one of these, here or in each entry of `sinks`.",
+    keys: &[
+        Key::new("file", Kind::Map(&FILE_SINK), "One NDJSON file. Exactly once."),
+        Key::new("stdout", Kind::Map(&STDOUT_SINK), "Standard output. At least once."),
+        Key::new(
+            "lake",
+            Kind::Map(&LAKE_SINK),
+            "A folder of NDJSON files by minute. Exactly once.",
+        ),
+        Key::later("http", SINK_INSTEAD),
+        Key::later("kinesis", SINK_INSTEAD),
+        Key::later("sqs", SINK_INSTEAD),
+        Key::later("sns", SINK_INSTEAD),
+        Key::later("kafka", SINK_INSTEAD),
+        Key::later("rabbitmq", SINK_INSTEAD),
+        Key::later("nats", SINK_INSTEAD),
+        Key::later("redis", SINK_INSTEAD),
+        Key::later("s3", SINK_INSTEAD),
+        Key::later("sql", SINK_INSTEAD),
+    ],
+    exactly_one_of: &[],
+};
+
+const SINK_NAME: Key = Key::new(
+    "name",
+    Kind::Name,
+    "The sink's name in the ledger, counters and the report; once per pipe. Keep it as long as \
+     the sink lives.",
+)
+.default_in_words("the kind: `file`, `stdout`, `lake`");
+
+static FILE_SINK: Table = Table {
+    path: "sink.file",
+    doc: "Appends in place: readers may see the last, uncommitted bytes until a restart after a \
+          crash cuts them.",
+    keys: &[
+        Key::new("path", Kind::LocalPath, "The file.").required("out.ndjson"),
+        Key::new(
+            "append",
+            Kind::Flag,
+            "Whether a file that has content from elsewhere may be appended to.",
+        )
+        .default("false"),
+        SINK_NAME,
+        Key::later("compression", "write plain NDJSON and compress finished files"),
+        Key::later("match", MATCH_INSTEAD),
+        Key::later("retry", RETRY_INSTEAD),
+        Key::later("dead_letter", DEAD_LETTER_INSTEAD),
+    ],
+    exactly_one_of: &[],
+};
+
+static STDOUT_SINK: Table = Table {
+    path: "sink.stdout",
+    doc: "NDJSON on standard output.",
+    keys: &[
+        SINK_NAME,
+        Key::later("match", MATCH_INSTEAD),
+        Key::later("retry", RETRY_INSTEAD),
+        Key::later("dead_letter", DEAD_LETTER_INSTEAD),
+    ],
+    exactly_one_of: &[],
+};
+
+static LAKE_SINK: Table = Table {
+    path: "sink.lake",
+    doc: "`year=…/month=…/day=…/hour=…/minute=…/` with NDJSON files that never change once they \
+          are finished.",
+    keys: &[
+        Key::new("path", Kind::LocalPath, "The lake's folder.").required("lake"),
+        Key::new("by", Kind::Word(LAKE_TIMES), "Which time decides on the folder.")
+            .default("arrival"),
+        Key::new(
+            "staging_files_open_max",
+            Kind::Count { min: 1, max: 65_536 },
+            "Unfinished files at once; past it the oldest is finished.",
+        )
+        .default("256"),
+        Key::new(
+            "staging_file_bytes_max",
+            Kind::Size { min: MIB, max: 64 * GIB },
+            "A file is finished past this size, even within its minute.",
+        )
+        .default("1GiB"),
+        SINK_NAME,
+        Key::later("partition", "take it out: files stand by minute"),
+        Key::later("table", "take it out: the lake holds NDJSON by minute"),
+        Key::later("compact", "take it out: the lake holds NDJSON by minute"),
+        Key::later("match", MATCH_INSTEAD),
+        Key::later("retry", RETRY_INSTEAD),
+        Key::later("dead_letter", DEAD_LETTER_INSTEAD),
+    ],
+    exactly_one_of: &[],
+};
+
+const LAKE_TIMES: &[Word] = &[
+    Word::new("arrival", "when Onceflow received the event"),
+    Word::new("event_time", "when the event happened, by `envelope.time`"),
+];
+
+static REJECTED: Table = Table {
+    path: "rejected",
+    doc: "Events that can't be processed are kept whole, with the reason.",
+    keys: &[Key::new("path", Kind::LocalPath, "The file.")
+        .default_in_words("`rejected/<pipe>.ndjson` in the data folder")],
+    exactly_one_of: &[],
+};
+
+static LIMITS: Table = Table {
+    path: "limits",
+    doc: "Past a limit the pipe slows its source or says so; it doesn't grow.",
+    keys: &[
+        Key::new(
+            "unsettled_events_max",
+            Kind::Count { min: 1, max: 10_000_000 },
+            "Events that wait to be settled, before the source pauses.",
+        )
+        .default("100000"),
+        Key::new(
+            "unsettled_bytes_max",
+            Kind::Size { min: MIB, max: 4 * GIB },
+            "Their bytes, before the source pauses.",
+        )
+        .default("64MiB"),
+        Key::new(
+            "park_after",
+            millis(100, 3600),
+            "An event that is unsettled for this long moves, whole, into the ledger.",
+        )
+        .default("10s"),
+        Key::new(
+            "types_max",
+            Kind::Count { min: 1, max: 100_000 },
+            "Event types with counters of their own; further ones count as `other`.",
+        )
+        .default("1000"),
+        Key::new(
+            "counter_minutes_max",
+            Kind::Count { min: 60, max: 43_200 },
+            "Minutes that the ledger counts one by one; older ones fold into hours, then days.",
+        )
+        .default("1440"),
+        Key::new(
+            "storage_bytes_max",
+            Kind::Size { min: MIB, max: 1024 * TIB },
+            "The report warns when what the pipe wrote is more than this.",
+        )
+        .default_in_words("no warning"),
+        Key::new(
+            "drain_max",
+            seconds(0, 3600),
+            "How long a run that is asked to stop may take to settle what is in flight.",
+        )
+        .default("20s"),
+        Key::later("parked_bytes_max", "take it out"),
+    ],
+    exactly_one_of: &[],
+};

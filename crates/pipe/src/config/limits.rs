@@ -1,0 +1,107 @@
+//! When a batch closes, and what keeps a pipe bounded.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::problem::Problems;
+use super::section::Section;
+use super::unit;
+
+/// When a batch closes: whichever bound comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchConfig {
+    /// Bytes; 64 KiB to 256 MiB.
+    pub bytes_max: u64,
+    /// Events; 1 to 1,000,000.
+    pub events_max: u64,
+    /// How long a batch waits for more events after its first; 1 ms to 60 s.
+    pub interval_max: Duration,
+}
+
+/// Where rejected events are kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RejectedConfig {
+    /// The file; `None` is `rejected/<pipe>.ndjson` in the data folder.
+    pub path: Option<PathBuf>,
+}
+
+/// What keeps a pipe bounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitsConfig {
+    /// Events that wait to be settled, before the source pauses.
+    pub unsettled_events_max: u64,
+    /// Their bytes, before the source pauses; at least the largest event.
+    pub unsettled_bytes_max: u64,
+    /// An event that is unsettled for this long is parked.
+    pub park_after: Duration,
+    /// Event types with counters of their own; further ones count as `other`.
+    pub types_max: u64,
+    /// Minutes that the ledger counts one by one.
+    pub counter_minutes_max: u64,
+    /// The report warns past this many bytes written; `None`: never.
+    pub storage_bytes_max: Option<u64>,
+    /// How long a stopping run may settle what is in flight.
+    pub drain_max: Duration,
+}
+
+/// Builds `batch`.
+pub(crate) fn batch(pipe: &Section) -> Option<BatchConfig> {
+    let section = pipe.section("batch")?;
+    Some(BatchConfig {
+        bytes_max: section.count("bytes_max")?,
+        events_max: section.count("events_max")?,
+        interval_max: section.duration("interval_max")?,
+    })
+}
+
+/// Builds `rejected`.
+pub(crate) fn rejected(pipe: &Section, problems: &mut Problems<'_>) -> Option<RejectedConfig> {
+    if pipe.entry("rejected").is_none() {
+        return Some(RejectedConfig::default());
+    }
+    let section = pipe.section("rejected")?;
+    if section.entry("path").is_none() {
+        return Some(RejectedConfig::default());
+    }
+    let path = section.text("path")?;
+    if path == "-" || path.ends_with('/') {
+        problems
+            .add(section.place_of("path"), "rejected events go to a file")
+            .help("name a file, like `rejected.ndjson`");
+        return None;
+    }
+    Some(RejectedConfig { path: Some(problems.source.base_dir.join(path)) })
+}
+
+/// Builds `limits`.
+pub(crate) fn limits(pipe: &Section, problems: &mut Problems<'_>) -> Option<LimitsConfig> {
+    let section = pipe.section("limits")?;
+    let file = pipe.section("source").and_then(|source| source.section("file"));
+    let event_bytes_max = file.and_then(|file| file.count("event_bytes_max"));
+    if let (Some(unsettled), Some(event)) = (section.count("unsettled_bytes_max"), event_bytes_max)
+        && unsettled < event
+    {
+        let message = format!(
+            "one event may have {}, but only {} may wait",
+            unit::show_size(event),
+            unit::show_size(unsettled)
+        );
+        problems
+            .add(section.place_of("unsettled_bytes_max"), message)
+            .help("raise `limits.unsettled_bytes_max`, or lower `source.file.event_bytes_max`");
+        return None;
+    }
+    let storage_bytes_max = match section.entry("storage_bytes_max") {
+        Some(_) => Some(section.count("storage_bytes_max")?),
+        None => None,
+    };
+    Some(LimitsConfig {
+        unsettled_events_max: section.count("unsettled_events_max")?,
+        unsettled_bytes_max: section.count("unsettled_bytes_max")?,
+        park_after: section.duration("park_after")?,
+        types_max: section.count("types_max")?,
+        counter_minutes_max: section.count("counter_minutes_max")?,
+        storage_bytes_max,
+        drain_max: section.duration("drain_max")?,
+    })
+}

@@ -1,0 +1,153 @@
+//! A pipe, checked.
+
+use std::path::PathBuf;
+
+use super::check::{self, At};
+use super::dedup::{self, DedupConfig};
+use super::envelope::{self, EnvelopeConfig, ValidateConfig};
+use super::keys::PIPE;
+use super::limits::{self, BatchConfig, LimitsConfig, RejectedConfig};
+use super::pattern;
+use super::place::Place;
+use super::problem::Problems;
+use super::section::{Section, Value};
+use super::sink::{self, SinkConfig};
+use super::source::{self, SourceConfig};
+use super::transform::{self, TransformConfig};
+use super::yaml::{Data, Node};
+use crate::stage::decode::DecodeStep;
+
+/// A pipe as its config describes it: every value checked, defaults filled in, paths resolved.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PipeConfig {
+    /// Its name: 1 to 64 of `a-z`, `0-9`, `_`, `-`, beginning with a letter or digit; unique among
+    /// the pipes that were loaded together.
+    pub pipe: String,
+    /// Where it reads.
+    pub source: SourceConfig,
+    /// How payloads are unwrapped; the last step is always [`DecodeStep::Json`].
+    pub decode: Vec<DecodeStep>,
+    /// When a batch closes.
+    pub batch: BatchConfig,
+    /// Where the parts of the envelope stand.
+    pub envelope: EnvelopeConfig,
+    /// What an event must look like.
+    pub validate: Option<ValidateConfig>,
+    /// Which events go on: an event pattern that [`crate::stage::filter::Pattern`] compiles.
+    pub filter: Option<serde_json::Value>,
+    /// What makes two events the same; `None`: every event passes.
+    pub dedup: Option<DedupConfig>,
+    /// Changes, in order; empty: payloads are written as they came.
+    pub transform: Vec<TransformConfig>,
+    /// Where it delivers, at least one; names are unique.
+    pub sinks: Vec<SinkConfig>,
+    /// Where rejected events are kept.
+    pub rejected: RejectedConfig,
+    /// What keeps it bounded.
+    pub limits: LimitsConfig,
+    /// A hash of all of the above, the schema's content included. Order, comments, places and
+    /// units of the file don't change it; writing out a default that depends on something else
+    /// (`scope`, `clock`) does.
+    pub fingerprint: u64,
+    /// The folder that its relative paths start from.
+    pub base_dir: PathBuf,
+    /// The file as it was named.
+    pub file: PathBuf,
+    /// The line in it where the pipe is named, from 1.
+    pub line: usize,
+}
+
+/// A pipe on its way: what the checks across pipes look at, also of a pipe with other mistakes.
+pub(crate) struct Loaded {
+    /// Its name, and where that stands.
+    pub(crate) name: Option<(String, Place)>,
+    /// The sections as they were written.
+    pub(crate) section: Section,
+    /// Its `dedup`, if that is right.
+    pub(crate) dedup: Option<DedupConfig>,
+    /// Files that it writes, and where they are named.
+    pub(crate) outputs: Vec<(PathBuf, Place)>,
+    /// The whole, if all is right.
+    pub(crate) config: Option<PipeConfig>,
+}
+
+/// Checks a document. `None`: it isn't a map, or is empty.
+pub(crate) fn load(node: &Node, problems: &mut Problems<'_>) -> Option<Loaded> {
+    let errors_before = problems.errors.len();
+    let pairs = match &node.data {
+        Data::Map(pairs) => pairs,
+        Data::Scalar(scalar) if scalar.is_null() => return None,
+        _ => {
+            let message = format!("a pipe is a map, but this is {}", check::describe(node));
+            problems.add(node.place, message).help("begin with `pipe: app`");
+            return None;
+        }
+    };
+    let place = pairs
+        .iter()
+        .find(|(name, _)| name.text == "pipe")
+        .or(pairs.first())
+        .map_or(node.place, |(name, _)| name.place);
+    let at = At { name: String::new(), place };
+    let Value::Section(section) = check::section(&PIPE, node, &at, problems) else { return None };
+    Some(build(section, errors_before, problems))
+}
+
+fn build(section: Section, errors_before: usize, problems: &mut Problems<'_>) -> Loaded {
+    let name = section.text("pipe").map(str::to_owned);
+    let source = source::build(&section, problems);
+    let decode = source::decode(&section, problems);
+    let envelope = envelope::build(&section);
+    let validate = envelope::validate(&section, problems);
+    let filter = pattern::build(&section, problems);
+    let dedup = dedup::build(&section, name.as_deref(), problems);
+    let transform = transform::build(&section, problems);
+    let (sinks, sinks_complete) = sink::build(&section, problems);
+    let rejected = limits::rejected(&section, problems);
+    let limits = limits::limits(&section, problems);
+
+    let mut outputs = Vec::new();
+    for sink in &sinks {
+        if let sink::SinkKind::File(file) = &sink.config.kind {
+            outputs.push((file.path.clone(), sink.path_place));
+        }
+    }
+    if let Some(path) = rejected.as_ref().and_then(|rejected| rejected.path.clone()) {
+        let place = section.section("rejected").map_or(section.place, |it| it.place_of("path"));
+        outputs.push((path, place));
+    }
+    let sinks: Vec<SinkConfig> = sinks.into_iter().map(|sink| sink.config).collect();
+    let whole = problems.errors.len() == errors_before && sinks_complete;
+    let config = || {
+        Some(PipeConfig {
+            fingerprint: fingerprint(&section, validate.as_ref()),
+            pipe: name.clone()?,
+            source: source?,
+            decode: decode?,
+            batch: limits::batch(&section)?,
+            envelope: envelope?,
+            validate,
+            filter,
+            dedup: dedup.clone(),
+            transform: transform?,
+            sinks,
+            rejected: rejected?,
+            limits: limits?,
+            base_dir: problems.source.base_dir.clone(),
+            file: problems.source.path.clone(),
+            line: section.place.line,
+        })
+    };
+    let config = if whole { config() } else { None };
+    let name = name.map(|name| (name, section.place_of("pipe")));
+    Loaded { name, section, dedup, outputs, config }
+}
+
+fn fingerprint(section: &Section, validate: Option<&ValidateConfig>) -> u64 {
+    let mut canonical = String::new();
+    section.canonical(&mut canonical);
+    if let Some(validate) = validate {
+        canonical.push_str(&validate.schema.to_string());
+    }
+    xxhash_rust::xxh3::xxh3_64(canonical.as_bytes())
+}

@@ -1,0 +1,181 @@
+//! What is wrong with a config, as a user sees it: place, line, caret, way out.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::place::{Place, SourceText};
+
+/// How many errors one `Display` shows; the rest is counted.
+const ERRORS_SHOWN_MAX: usize = 50;
+
+/// How many characters of a line are shown around the caret.
+const LINE_SHOWN_CHARS: usize = 110;
+
+/// One mistake in a config.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The file as it was named.
+    pub file: PathBuf,
+    /// Line, from 1; 0 if the mistake is about the whole file.
+    pub line: usize,
+    /// Column in characters, from 1; 0 if the mistake is about the whole file.
+    pub column: usize,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it, most useful first.
+    pub help: Vec<String>,
+    /// The line as it stands in the file.
+    text: String,
+    /// Characters under the caret.
+    width: usize,
+}
+
+impl ConfigError {
+    /// A mistake that has no place in the file's text.
+    pub(crate) fn of_file(file: &Path, message: impl Into<String>) -> ConfigError {
+        ConfigError {
+            file: file.to_owned(),
+            line: 0,
+            column: 0,
+            message: message.into(),
+            help: Vec::new(),
+            text: String::new(),
+            width: 0,
+        }
+    }
+
+    /// A mistake at a place of the file.
+    pub(crate) fn at(source: &SourceText, place: Place, message: impl Into<String>) -> ConfigError {
+        ConfigError {
+            line: place.line,
+            column: place.column + 1,
+            text: source.line(place.line).to_owned(),
+            width: place.width,
+            ..ConfigError::of_file(&source.path, message)
+        }
+    }
+
+    /// Adds a way out.
+    pub(crate) fn help(&mut self, help: impl Into<String>) -> &mut ConfigError {
+        self.help.push(help.into());
+        self
+    }
+
+    /// The shown part of the line, and how many characters stand before the caret in it.
+    fn shown(&self) -> (String, usize) {
+        let chars: Vec<char> = self.text.chars().map(visible).collect();
+        let caret = self.column.saturating_sub(1);
+        if chars.len() <= LINE_SHOWN_CHARS {
+            return (chars.into_iter().collect(), caret);
+        }
+        let start = caret.saturating_sub(LINE_SHOWN_CHARS / 2);
+        let part = chars.iter().skip(start).take(LINE_SHOWN_CHARS);
+        let (before, dots) = if start > 0 { ("…", 1) } else { ("", 0) };
+        let after = if start + LINE_SHOWN_CHARS < chars.len() { "…" } else { "" };
+        (format!("{before}{}{after}", part.collect::<String>()), caret - start + dots)
+    }
+}
+
+/// A tab would shift the caret, another control character could do anything to a terminal.
+fn visible(c: char) -> char {
+    match c {
+        '\t' => '→',
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "error: {}", self.message)?;
+        let file = self.file.display();
+        let number = self.line.to_string();
+        let gutter = if self.line == 0 { "" } else { &" ".repeat(number.len()) };
+        if self.line == 0 {
+            writeln!(f, " --> {file}")?;
+        } else {
+            let (shown, before) = self.shown();
+            let room = shown.chars().count().saturating_sub(before).max(1);
+            let carets = "^".repeat(self.width.clamp(1, room));
+            writeln!(f, "{gutter}--> {file}:{}:{}", self.line, self.column)?;
+            writeln!(f, "{gutter} |")?;
+            writeln!(f, "{number} | {shown}")?;
+            writeln!(f, "{gutter} | {}{carets}", " ".repeat(before))?;
+        }
+        for help in &self.help {
+            writeln!(f, "{gutter} = help: {help}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Every mistake of the files that were loaded, in the order of files and lines.
+///
+/// `Display` renders all of them (past 50 their number) and ends with a count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigErrors {
+    /// The mistakes, at least one.
+    pub errors: Vec<ConfigError>,
+}
+
+impl std::error::Error for ConfigErrors {}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for error in self.errors.iter().take(ERRORS_SHOWN_MAX) {
+            writeln!(f, "{error}")?;
+        }
+        let more = self.errors.len().saturating_sub(ERRORS_SHOWN_MAX);
+        if more > 0 {
+            writeln!(f, "… and {more} more\n")?;
+        }
+        let mut files: Vec<&PathBuf> = self.errors.iter().map(|error| &error.file).collect();
+        files.dedup();
+        let count = self.errors.len();
+        write!(f, "{count} {} in ", if count == 1 { "error" } else { "errors" })?;
+        match files.as_slice() {
+            [file] => write!(f, "{}", file.display()),
+            files => write!(f, "{} files", files.len()),
+        }
+    }
+}
+
+/// Collects the mistakes of one file.
+pub(crate) struct Problems<'a> {
+    /// The file.
+    pub(crate) source: &'a SourceText,
+    /// What was found so far.
+    pub(crate) errors: Vec<ConfigError>,
+}
+
+impl<'a> Problems<'a> {
+    /// Nothing found yet.
+    pub(crate) fn new(source: &'a SourceText) -> Problems<'a> {
+        Problems { source, errors: Vec::new() }
+    }
+
+    /// Adds a mistake; the caller goes on with `.help(…)`.
+    pub(crate) fn add(&mut self, place: Place, message: impl Into<String>) -> &mut ConfigError {
+        self.errors.push(ConfigError::at(self.source, place, message));
+        let last = self.errors.len() - 1;
+        #[allow(clippy::indexing_slicing)] // pushed one line above
+        &mut self.errors[last]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_line_is_cut_around_the_caret() {
+        let line = format!("{}here{}", "x".repeat(300), "y".repeat(300));
+        let source = SourceText::new(Path::new("a.yaml"), &line);
+        let place = Place { line: 1, column: 300, width: 4 };
+        let shown = ConfigError::at(&source, place, "wrong").to_string();
+        let lines: Vec<&str> = shown.lines().collect();
+        let caret = lines[4].find('^').unwrap();
+        let under: String = lines[3].chars().skip(caret).take(4).collect();
+        assert_eq!(under, "here", "{shown}");
+    }
+}

@@ -1,0 +1,203 @@
+//! Where a pipe delivers.
+
+use std::path::PathBuf;
+
+use super::envelope;
+use super::place::Place;
+use super::problem::Problems;
+use super::section::{Section, Value};
+
+/// The sink that takes rejected events.
+const RESERVED_NAME: &str = "rejected";
+
+/// One place where a pipe delivers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SinkConfig {
+    /// Its name, unique in the pipe; the kind's name by default.
+    pub name: String,
+    /// What it is.
+    pub kind: SinkKind,
+}
+
+/// The kinds of sinks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SinkKind {
+    /// One NDJSON file.
+    File(FileSinkConfig),
+    /// Standard output.
+    Stdout,
+    /// A folder of NDJSON files by minute.
+    Lake(LakeConfig),
+}
+
+/// One NDJSON file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileSinkConfig {
+    /// The file; relative ones start from the config's folder.
+    pub path: PathBuf,
+    /// Whether content that isn't the ledger's may be appended to.
+    pub append: bool,
+}
+
+/// A folder of NDJSON files by minute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LakeConfig {
+    /// The folder; relative ones start from the config's folder.
+    pub path: PathBuf,
+    /// Which time decides on the folder.
+    pub by: LakeTime,
+    /// Unfinished files at once; 1 to 65,536.
+    pub staging_files_open_max: u64,
+    /// A file is finished past this many bytes; 1 MiB to 64 GiB.
+    pub staging_file_bytes_max: u64,
+}
+
+/// Which time decides on a lake's folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LakeTime {
+    /// When Onceflow received the event.
+    Arrival,
+    /// When it happened, by the envelope.
+    EventTime,
+}
+
+/// A sink, and where the config names it.
+#[derive(Debug)]
+pub(crate) struct PlacedSink {
+    /// The sink.
+    pub(crate) config: SinkConfig,
+    /// Where its kind stands.
+    pub(crate) place: Place,
+    /// Where its path stands, or its kind.
+    pub(crate) path_place: Place,
+}
+
+/// Builds the sinks; the second value is whether all of them are right.
+pub(crate) fn build(pipe: &Section, problems: &mut Problems<'_>) -> (Vec<PlacedSink>, bool) {
+    let written: Vec<&Value> = match (pipe.entry("sink"), pipe.entry("sinks")) {
+        (Some(sink), Some(sinks)) => {
+            let place = sinks.name.unwrap_or(pipe.place).max(sink.name.unwrap_or(pipe.place));
+            problems
+                .add(place, "a pipe has `sink` or `sinks`, not both")
+                .help("put all of them into `sinks`, with `- ` before each");
+            return (Vec::new(), false);
+        }
+        (None, None) => return (Vec::new(), false),
+        (Some(_), None) => {
+            pipe.entry("sink").map(|entry| &entry.checked.value).into_iter().collect()
+        }
+        (None, Some(_)) => match pipe.list("sinks") {
+            Some(items) => items.iter().map(|item| &item.value).collect(),
+            None => return (Vec::new(), false),
+        },
+    };
+    let mut sinks: Vec<PlacedSink> = Vec::new();
+    let mut complete = true;
+    for value in written {
+        let sink = match value {
+            Value::Section(section) => one(pipe, section, problems),
+            _ => None,
+        };
+        let Some(sink) = sink else {
+            complete = false;
+            continue;
+        };
+        check_name(&sinks, &sink, problems);
+        sinks.push(sink);
+    }
+    (sinks, complete)
+}
+
+fn check_name(sinks: &[PlacedSink], sink: &PlacedSink, problems: &mut Problems<'_>) {
+    let name = &sink.config.name;
+    if let Some(first) = sinks.iter().find(|other| other.config.name == *name) {
+        problems.add(sink.place, format!("a second sink is called `{name}`")).help(format!(
+            "the first is in line {}; give this one a name of its own: `name: {name}-2`",
+            first.place.line
+        ));
+    }
+}
+
+fn one(pipe: &Section, sink: &Section, problems: &mut Problems<'_>) -> Option<PlacedSink> {
+    let entry = sink.entries.first()?;
+    let section = sink.section(entry.key.name)?;
+    let path = section.table.key("path").and_then(|_| section.text("path"));
+    let path_place = if path.is_some() { section.place_of("path") } else { section.place };
+    let kind = match entry.key.name {
+        "file" => file(section, path?, path_place, problems),
+        "lake" => lake(pipe, section, path?, problems),
+        _ => Some(SinkKind::Stdout),
+    };
+    let name = match section.entry("name") {
+        Some(_) => section.text("name")?.to_owned(),
+        None => entry.key.name.to_owned(),
+    };
+    let place = entry.name.unwrap_or(section.place);
+    if name == RESERVED_NAME {
+        problems
+            .add(section.place_of("name"), format!("a sink can't be called `{name}`"))
+            .help("that is the name of the sink for rejected events");
+        return None;
+    }
+    Some(PlacedSink { config: SinkConfig { name, kind: kind? }, place, path_place })
+}
+
+fn file(
+    section: &Section,
+    path: &str,
+    place: Place,
+    problems: &mut Problems<'_>,
+) -> Option<SinkKind> {
+    if path == "-" {
+        problems
+            .add(place, "a file sink writes to a file, not to standard output")
+            .help("write `stdout` in place of `file: { path: \"-\" }`");
+        return None;
+    }
+    if path.ends_with('/') {
+        problems
+            .add(place, "this is a folder, but the file sink writes one file")
+            .help("name a file, or use `lake: { path: … }`");
+        return None;
+    }
+    let ending = path.rsplit('.').next().unwrap_or("");
+    if matches!(ending, "gz" | "zst" | "parquet") {
+        problems
+            .add(
+                place,
+                format!("the file sink writes plain NDJSON, but the name ends in `.{ending}`"),
+            )
+            .help("name it `….ndjson`; other forms aren't built yet");
+        return None;
+    }
+    let path = problems.source.base_dir.join(path);
+    Some(SinkKind::File(FileSinkConfig { path, append: section.flag("append")? }))
+}
+
+fn lake(
+    pipe: &Section,
+    section: &Section,
+    path: &str,
+    problems: &mut Problems<'_>,
+) -> Option<SinkKind> {
+    let by = match section.word("by")? {
+        "event_time" => {
+            if !envelope::names(pipe, "time") {
+                problems
+                    .add(section.place_of("by"), "`by: event_time` needs `envelope.time`")
+                    .help(
+                        "add `envelope: { time: $.created_at }` with the field that holds the time",
+                    );
+                return None;
+            }
+            LakeTime::EventTime
+        }
+        _ => LakeTime::Arrival,
+    };
+    Some(SinkKind::Lake(LakeConfig {
+        path: problems.source.base_dir.join(path),
+        by,
+        staging_files_open_max: section.count("staging_files_open_max")?,
+        staging_file_bytes_max: section.count("staging_file_bytes_max")?,
+    }))
+}

@@ -1,0 +1,123 @@
+//! Changes to an event.
+
+use event::path::FieldPath;
+
+use super::envelope::time_format;
+use super::problem::Problems;
+use super::section::{Section, Value};
+use crate::stage::time::TimeFormat;
+
+/// One change to an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TransformConfig {
+    /// Cuts a text into new fields beside it.
+    Split {
+        /// The text to cut.
+        field: FieldPath,
+        /// Where to cut; 1 to 16 characters.
+        at: String,
+        /// The names of the new fields, 2 to 16, all different.
+        into: Vec<String>,
+    },
+    /// Writes a time in another form.
+    Time {
+        /// The time.
+        field: FieldPath,
+        /// How it is written.
+        from: TimeFormat,
+        /// How it shall be written; never the same as `from`.
+        to: TimeFormat,
+    },
+    /// Gives a field another name where it stands.
+    Rename {
+        /// The field.
+        from: FieldPath,
+        /// Its new name.
+        to: String,
+    },
+    /// Removes fields.
+    Drop {
+        /// The fields, at least one.
+        fields: Vec<FieldPath>,
+    },
+}
+
+/// Builds the transforms. `None`: one of them is wrong.
+pub(crate) fn build(pipe: &Section, problems: &mut Problems<'_>) -> Option<Vec<TransformConfig>> {
+    if pipe.entry("transform").is_none() {
+        return Some(Vec::new());
+    }
+    // Every step is built before one that is wrong ends it: all errors are wanted.
+    let steps: Vec<Option<TransformConfig>> = pipe
+        .list("transform")?
+        .iter()
+        .map(|item| match &item.value {
+            Value::Section(step) => one(step, problems),
+            _ => None,
+        })
+        .collect();
+    steps.into_iter().collect()
+}
+
+fn one(step: &Section, problems: &mut Problems<'_>) -> Option<TransformConfig> {
+    let entry = step.entries.first()?;
+    let section = step.section(entry.key.name)?;
+    match entry.key.name {
+        "split" => split(section, problems),
+        "time" => time(section, problems),
+        "rename" => Some(TransformConfig::Rename {
+            from: section.path("from")?.clone(),
+            to: section.text("to")?.to_owned(),
+        }),
+        _ => drop(section, problems),
+    }
+}
+
+fn split(section: &Section, problems: &mut Problems<'_>) -> Option<TransformConfig> {
+    let mut into: Vec<String> = Vec::new();
+    for item in section.list("into")? {
+        let Value::Text(name) = &item.value else { return None };
+        if into.contains(name) {
+            problems
+                .add(item.place, format!("`{name}` is in `into` twice"))
+                .help("each part needs a name of its own");
+        }
+        into.push(name.clone());
+    }
+    let field = section.path("field")?.clone();
+    Some(TransformConfig::Split { field, at: section.text("at")?.to_owned(), into })
+}
+
+fn time(section: &Section, problems: &mut Problems<'_>) -> Option<TransformConfig> {
+    let from = section.word("from")?;
+    let to = section.word("to")?;
+    if from == to {
+        problems
+            .add(section.place_of("from"), format!("this time is turned from `{from}` to `{to}`"))
+            .help("`from` says how it is written, `to` how it shall be written (default rfc3339)");
+        return None;
+    }
+    Some(TransformConfig::Time {
+        field: section.path("field")?.clone(),
+        from: time_format(from),
+        to: time_format(to),
+    })
+}
+
+fn drop(section: &Section, problems: &mut Problems<'_>) -> Option<TransformConfig> {
+    match (section.entry("field"), section.entry("fields")) {
+        (Some(_), None) => {
+            let field = section.path("field")?.clone();
+            Some(TransformConfig::Drop { fields: vec![field] })
+        }
+        (None, Some(_)) => Some(TransformConfig::Drop { fields: section.paths("fields")? }),
+        (Some(_), Some(fields)) => {
+            let place = fields.name.unwrap_or(section.place);
+            problems
+                .add(place, "`drop` has both `field` and `fields`")
+                .help("put all of them into `fields`");
+            None
+        }
+        (None, None) => None,
+    }
+}

@@ -1,0 +1,10 @@
+//! What the pipe promises, one module per promise or feature.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
+
+mod config;
