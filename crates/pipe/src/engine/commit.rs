@@ -1,0 +1,147 @@
+//! The last step: one ledger record a batch decides over everything (DESIGN §3 "The way of a
+//! batch", 4 to 6): commit, then publish, then acknowledge.
+
+use std::sync::Arc;
+
+use dedup::ledger::{CounterChange, LedgerError, PipeLedger, Settlement};
+use event::sink::{Publisher, StagedOutput};
+use event::source::Acker;
+use event::{Batch, BatchNumber, Outcome};
+
+use super::settlement::{counters, positions};
+use super::stage::StagedBatch;
+use super::{PipeError, Totals};
+use crate::tap::{TAP_PAYLOAD_BYTES_MAX, TapEvent, TapHub};
+use crate::types::Types;
+
+/// Commits batches, in order.
+pub struct Commit {
+    pub(super) name: Arc<str>,
+    pub(super) ledger: Arc<PipeLedger>,
+    pub(super) publishers: Vec<(String, Box<dyn Publisher>)>,
+    pub(super) acker: Box<dyn Acker>,
+    pub(super) types: Arc<Types>,
+    pub(super) taps: TapHub,
+    pub(super) totals: Totals,
+}
+
+impl Commit {
+    /// Makes the batch count. `wait_for_room` is asked when the ledger has no disk space: it
+    /// waits a while and says whether to try again.
+    ///
+    /// # Errors
+    /// [`PipeError`]: the pipe stops. Nothing of the batch was acknowledged unless it is committed.
+    pub fn commit(
+        &mut self,
+        staged: StagedBatch,
+        wait_for_room: &mut dyn FnMut(&PipeError) -> bool,
+    ) -> Result<(), PipeError> {
+        for (index, pending) in staged.pending {
+            pending().map_err(|error| PipeError::Sink { sink: self.sink_name(index), error })?;
+        }
+        let mut decided = staged.decided;
+        let changes_nothing = decided.batch.events.is_empty()
+            && decided.returned.is_empty()
+            && staged.outputs.is_empty();
+        if changes_nothing {
+            return Ok(());
+        }
+        let settlement = Settlement {
+            number: decided.number,
+            batch: &decided.batch,
+            positions: positions(&decided.batch),
+            message_ids: Vec::new(),
+            parked: Vec::new(),
+            staged: staged.outputs,
+            counters: counters(&decided, &self.types),
+        };
+        loop {
+            match self.ledger.commit(&settlement).wait() {
+                Ok(()) => break,
+                Err(error) => {
+                    let no_room = matches!(error, LedgerError::DiskFull { .. });
+                    let error = PipeError::Ledger(error);
+                    if !no_room || !wait_for_room(&error) {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+        self.count(&settlement.counters, &decided.batch);
+        self.taps.progress().settle(decided.batch.events.len() as u64);
+        let staged = settlement.staged;
+        decided.is_committed();
+        self.publish(decided.number, &staged)?;
+        if !decided.batch.events.is_empty() {
+            self.acker.settled(&decided.batch)?;
+        }
+        if self.taps.is_watched() {
+            self.show(&decided.batch);
+        }
+        Ok(())
+    }
+
+    fn publish(
+        &mut self,
+        number: BatchNumber,
+        staged: &[(usize, StagedOutput)],
+    ) -> Result<(), PipeError> {
+        for (index, (sink, publisher)) in self.publishers.iter_mut().enumerate() {
+            if let Some((_, output)) = staged.iter().find(|(of, _)| *of == index) {
+                publisher
+                    .publish(number, output)
+                    .map_err(|error| PipeError::Sink { sink: sink.clone(), error })?;
+            }
+            self.ledger.published(sink, number);
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, counters: &CounterChange, batch: &Batch) {
+        self.totals.reread += counters.reread;
+        let mut returned = 0;
+        for (_, tally) in &counters.minutes {
+            self.totals.received += tally.received;
+            returned += tally.outcome(Outcome::Returned);
+        }
+        self.totals.add(batch, returned);
+    }
+
+    /// What the run did so far.
+    #[must_use]
+    pub fn into_totals(mut self) -> Totals {
+        self.totals.name_types(&self.types);
+        self.totals
+    }
+
+    fn sink_name(&self, index: usize) -> String {
+        self.publishers.get(index).map(|(name, _)| name.clone()).unwrap_or_default()
+    }
+
+    fn show(&self, batch: &Batch) {
+        for (extent, range) in batch.extent_ranges() {
+            for index in range.clone() {
+                let Some(event) = batch.events.get(index) else { continue };
+                let Some(outcome) = event.fate.outcome() else { continue };
+                let payload = batch.raw(event);
+                let shown = payload.get(..payload.len().min(TAP_PAYLOAD_BYTES_MAX));
+                self.taps.show(&TapEvent {
+                    pipe: Arc::clone(&self.name),
+                    outcome,
+                    event_type: self.types.name(event.type_id),
+                    key: event.key,
+                    position: format!(
+                        "{}@{}",
+                        extent.shard,
+                        batch.position(extent, &range, index).0
+                    ),
+                    received_ms: extent.received_ms,
+                    reason: batch
+                        .rejection(event)
+                        .map(|rejection| format!("{}: {}", rejection.reason, rejection.detail)),
+                    payload: shown.unwrap_or(payload).to_vec(),
+                });
+            }
+        }
+    }
+}

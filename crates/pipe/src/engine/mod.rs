@@ -1,0 +1,128 @@
+//! A running pipe: five steps that a batch goes through, in this order.
+//!
+//! | step | file | its thread does |
+//! | --- | --- | --- |
+//! | read | [`read`] | `Source::receive`, drops what an earlier run settled |
+//! | prepare | [`crate::prepare`] | decode, envelope, validate, filter, key, transform: workers side by side |
+//! | decide | [`decide`] | reserves keys in source order; carries over events that wait |
+//! | stage | [`stage`] | writes rows to the sinks, starts their syncs |
+//! | commit | [`commit`] | waits for the syncs, commits the ledger's record, publishes, acknowledges |
+//!
+//! [`threads`] gives each step threads of its own, so that reading, deciding and writing overlap;
+//! [`inline`] calls them one after another in one thread, so that a simulation can own the order
+//! of every disk operation. Both run the same steps.
+//!
+//! Architecture invariant: only `commit` makes an outcome count, and it does so in the order in
+//! which `decide` numbered the batches.
+
+pub mod commit;
+pub mod decide;
+pub mod inline;
+pub mod read;
+mod settlement;
+pub mod stage;
+mod steps;
+pub mod threads;
+mod totals;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dedup::ledger::PipeLedger;
+use dedup::state::MinuteBucket;
+use event::source::{BatchLimits, Source};
+use event::{Batch, BatchNumber, Clock};
+
+pub use totals::Totals;
+
+use crate::prepare::PreparePlan;
+use crate::tap::TapHub;
+use crate::unsettled::UnsettledLimits;
+
+/// Batches between read and commit at most; with the buffers of a batch that bounds memory (P6).
+pub const BATCHES_IN_FLIGHT_MAX: usize = 6;
+
+/// Everything that a running pipe is made of.
+pub struct Parts {
+    /// The pipe's name.
+    pub name: Arc<str>,
+    /// Where it reads.
+    pub source: Box<dyn Source>,
+    /// Where it delivers; the last one takes the rejected events.
+    pub sinks: Vec<Box<dyn event::sink::Sink>>,
+    /// What the workers do.
+    pub plan: Arc<PreparePlan>,
+    /// Its view of the ledger.
+    pub ledger: Arc<PipeLedger>,
+    /// When a batch closes.
+    pub batch: BatchLimits,
+    /// How much may wait.
+    pub unsettled: UnsettledLimits,
+    /// How long a drain may take.
+    pub drain_max: Duration,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Who watches.
+    pub taps: TapHub,
+}
+
+/// A batch with its number and everything that is decided about it. Holds the keys that were
+/// reserved for it: when it is dropped uncommitted, they are free again.
+pub struct Decided {
+    /// Its place in the order of commits.
+    pub number: BatchNumber,
+    /// The events. Empty for a batch that only closes files or gives back.
+    pub batch: Batch,
+    /// How many events the pipe holds unsettled once this batch is settled, by minute of receipt.
+    pub in_flight: Vec<(MinuteBucket, u64)>,
+    /// Waiters that go back to their source, by minute of receipt.
+    pub returned: Vec<(MinuteBucket, u64)>,
+    /// Nothing follows: every sink finishes its files.
+    pub last: bool,
+    /// Until the batch is committed.
+    reserved_in: Option<Arc<PipeLedger>>,
+}
+
+impl Decided {
+    /// The keys belong to a committed batch now.
+    fn is_committed(&mut self) {
+        self.reserved_in = None;
+    }
+}
+
+impl Drop for Decided {
+    fn drop(&mut self) {
+        if let Some(ledger) = &self.reserved_in {
+            ledger.release(self.number, &self.batch);
+        }
+    }
+}
+
+/// Why a pipe stopped before its source ended.
+#[derive(Debug, thiserror::Error)]
+pub enum PipeError {
+    /// The source can't go on.
+    #[error("source: {0}")]
+    Source(#[from] event::source::SourceError),
+    /// A sink can't go on.
+    #[error("sink `{sink}`: {error}")]
+    Sink {
+        /// Which.
+        sink: String,
+        /// Why.
+        #[source]
+        error: event::sink::SinkError,
+    },
+    /// The ledger can't go on.
+    #[error("ledger: {0}")]
+    Ledger(#[from] dedup::ledger::LedgerError),
+    /// A part of the config that was checked before is refused now.
+    #[error("{0}")]
+    Config(String),
+    /// A thread could not be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
+    /// A defect of the program.
+    #[error("the {0} step of the pipe panicked: this is a defect, please report it")]
+    Panicked(&'static str),
+}

@@ -1,0 +1,62 @@
+//! The first step: receive, and leave out what an earlier run settled.
+
+use event::source::{BatchLimits, Received, Source, SourceError, SourceState, Stop};
+use event::{Batch, Fate};
+
+/// Receives batches.
+pub struct Read {
+    source: Box<dyn Source>,
+    settled: SourceState,
+    limits: BatchLimits,
+}
+
+impl Read {
+    /// `settled` is what the ledger knew of the source at the start.
+    #[must_use]
+    pub fn new(source: Box<dyn Source>, settled: SourceState, limits: BatchLimits) -> Self {
+        Self { source, settled, limits }
+    }
+
+    /// The next batch, with the positions marked [`Fate::Reread`] that recovery drops before they
+    /// are decoded (DESIGN §3 "Positions have gaps then").
+    ///
+    /// # Errors
+    /// [`SourceError`].
+    pub fn receive(&mut self, stop: &Stop) -> Result<Received, SourceError> {
+        let mut received = self.source.receive(&self.limits, stop)?;
+        if let Received::Batch(batch) = &mut received {
+            self.drop_settled(batch);
+        }
+        Ok(received)
+    }
+
+    /// What the source has to say at its end.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<String> {
+        self.source.remarks()
+    }
+
+    fn drop_settled(&self, batch: &mut Batch) {
+        if self.settled.is_empty() {
+            return;
+        }
+        let mut settled = Vec::new();
+        for (extent, range) in batch.extent_ranges() {
+            let Some(shard) = self.settled.get(&extent.shard) else { continue };
+            let beyond = shard.settled_beyond.last().map_or(shard.settled_through, |last| last.1);
+            if extent.start >= beyond {
+                continue;
+            }
+            for index in range.clone() {
+                if shard.is_settled(batch.position(extent, &range, index).0) {
+                    settled.push(index);
+                }
+            }
+        }
+        for index in settled {
+            if let Some(event) = batch.events.get_mut(index) {
+                event.fate = Fate::Reread;
+            }
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! The steps of a pipe on threads of their own, so that reading, deciding and writing overlap.
+//!
+//! Bounded channels join them, so a slow sink slows the source down; a token for each source batch
+//! under way bounds how many read buffers exist.
+
+use std::sync::{Mutex, PoisonError};
+use std::thread::{Builder, ScopedJoinHandle};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use event::Batch;
+use event::source::{Received, Stop};
+
+use super::commit::Commit;
+use super::decide::Decide;
+use super::read::Read;
+use super::stage::{Stage, StageFailure, StagedBatch};
+use super::steps::Steps;
+use super::{BATCHES_IN_FLIGHT_MAX, Decided, Parts, PipeError, Totals};
+use crate::prepare::Preparer;
+
+/// Workers that prepare batches side by side.
+const WORKERS: usize = 2;
+/// How often sinks may close files while nothing comes.
+const TICK: Duration = Duration::from_secs(1);
+/// How soon a key that got free elsewhere is noticed.
+const WAKEUP_POLL: Duration = Duration::from_millis(2);
+/// How long to wait for disk space before trying again.
+const ROOM_PAUSE: Duration = Duration::from_millis(250);
+
+/// What a run of a pipe came to.
+#[derive(Debug)]
+pub struct Ended {
+    /// What it did.
+    pub totals: Totals,
+    /// What its source says of what it did not read.
+    pub remarks: Vec<String>,
+    /// Why it stopped early.
+    pub failure: Option<PipeError>,
+}
+
+/// What the threads of one pipe share.
+struct Line<'a> {
+    /// Somebody wants the pipe to drain.
+    stop: &'a Stop,
+    /// The pipe can't go on.
+    halt: Stop,
+    failure: Mutex<Option<PipeError>>,
+    drain_max: Duration,
+    drain_began: Mutex<Option<Instant>>,
+}
+
+impl Line<'_> {
+    /// Keeps the first failure and lets what is under way settle.
+    fn note(&self, error: PipeError) {
+        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.get_or_insert(error);
+    }
+
+    /// Keeps the first failure and stops everything.
+    fn fail(&self, error: PipeError) {
+        self.note(error);
+        self.halt.ask();
+    }
+
+    /// Whether a drain was asked for and has had its time.
+    fn drain_is_over(&self) -> bool {
+        if !self.stop.asked() {
+            return false;
+        }
+        let mut began = self.drain_began.lock().unwrap_or_else(PoisonError::into_inner);
+        began.get_or_insert_with(Instant::now).elapsed() >= self.drain_max
+    }
+
+    /// Waits for disk space; whether to try again.
+    fn wait_for_room(&self, name: &str, reason: &PipeError) -> bool {
+        tracing::warn!(pipe = name, %reason, "paused: no disk space; trying again");
+        let until = Instant::now() + ROOM_PAUSE;
+        while Instant::now() < until {
+            if self.halt.asked() || self.drain_is_over() {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        true
+    }
+}
+
+/// Runs the pipe until its source ends, `stop` is asked, or it can't go on.
+///
+/// # Errors
+/// [`PipeError`] when the pipe can't start; a failure later is part of [`Ended`].
+pub fn run(parts: Parts, stop: &Stop) -> Result<Ended, PipeError> {
+    let name = parts.name.clone();
+    let plan = parts.plan.clone();
+    let line = Line {
+        stop,
+        halt: Stop::default(),
+        failure: Mutex::new(None),
+        drain_max: parts.drain_max,
+        drain_began: Mutex::new(None),
+    };
+    let steps = Steps::new(parts)?;
+    let (tokens, token_taker) = bounded(BATCHES_IN_FLIGHT_MAX);
+    for _ in 0..BATCHES_IN_FLIGHT_MAX {
+        let _ = tokens.send(());
+    }
+    let (decided_sender, decided) = bounded::<Decided>(1);
+    let (staged_sender, staged) = bounded::<StagedBatch>(2);
+    let mut ended = Ended { totals: Totals::default(), remarks: Vec::new(), failure: None };
+
+    std::thread::scope(|scope| {
+        let line = &line;
+        let spawn_failed = |error| line.fail(PipeError::Thread(error));
+        let mut to_workers = Vec::new();
+        let mut from_workers = Vec::new();
+        let mut workers = Vec::new();
+        let mut first = Some(steps.preparer);
+        for _ in 0..WORKERS {
+            let (to, inbox) = bounded::<Batch>(1);
+            let (outbox, from) = bounded::<Batch>(1);
+            let preparer = first.take().unwrap_or_else(|| Preparer::new(plan.clone()));
+            to_workers.push(to);
+            from_workers.push(from);
+            workers.push(
+                Builder::new()
+                    .name(format!("{name}-prepare"))
+                    .spawn_scoped(scope, move || prepare_loop(preparer, &inbox, &outbox)),
+            );
+        }
+        let reader = Builder::new()
+            .name(format!("{name}-read"))
+            .spawn_scoped(scope, move || read_loop(steps.read, &token_taker, &to_workers, line));
+        let decider =
+            Builder::new().name(format!("{name}-decide")).spawn_scoped(scope, move || {
+                decide_loop(steps.decide, &from_workers, &decided_sender, line);
+            });
+        let pipe = name.clone();
+        let stager = Builder::new().name(format!("{name}-stage")).spawn_scoped(scope, move || {
+            stage_loop(&pipe, steps.stage, &decided, &staged_sender, line);
+        });
+        let pipe = name.clone();
+        let committer = Builder::new()
+            .name(format!("{name}-commit"))
+            .spawn_scoped(scope, move || commit_loop(&pipe, steps.commit, &staged, &tokens, line));
+
+        for worker in workers {
+            join(worker, "prepare", line, spawn_failed);
+        }
+        ended.remarks = join(reader, "read", line, spawn_failed).unwrap_or_default();
+        join(decider, "decide", line, spawn_failed);
+        join(stager, "stage", line, spawn_failed);
+        ended.totals = join(committer, "commit", line, spawn_failed).unwrap_or_default();
+    });
+    ended.failure = line.failure.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok(ended)
+}
+
+fn join<T>(
+    handle: std::io::Result<ScopedJoinHandle<'_, T>>,
+    step: &'static str,
+    line: &Line<'_>,
+    spawn_failed: impl Fn(std::io::Error),
+) -> Option<T> {
+    match handle {
+        Ok(handle) => match handle.join() {
+            Ok(value) => Some(value),
+            Err(_) => {
+                line.fail(PipeError::Panicked(step));
+                None
+            }
+        },
+        Err(error) => {
+            spawn_failed(error);
+            None
+        }
+    }
+}
+
+fn read_loop(
+    mut read: Read,
+    tokens: &Receiver<()>,
+    workers: &[Sender<Batch>],
+    line: &Line<'_>,
+) -> Vec<String> {
+    let mut turn = workers.iter().cycle();
+    while !line.stop.asked() && !line.halt.asked() {
+        // The commit step has gone when no token can come any more.
+        match tokens.recv_timeout(Duration::from_millis(50)) {
+            Ok(()) => {}
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+        let received = loop {
+            match read.receive(line.stop) {
+                Ok(Received::Idle) if !line.stop.asked() && !line.halt.asked() => {}
+                other => break other,
+            }
+        };
+        match received {
+            Ok(Received::Batch(batch)) => {
+                if turn.next().is_none_or(|worker| worker.send(batch).is_err()) {
+                    break;
+                }
+            }
+            Ok(Received::Idle | Received::End) => break,
+            Err(error) => {
+                line.note(error.into());
+                break;
+            }
+        }
+    }
+    read.remarks()
+}
+
+fn prepare_loop(mut preparer: Preparer, inbox: &Receiver<Batch>, outbox: &Sender<Batch>) {
+    for mut batch in inbox {
+        preparer.prepare(&mut batch);
+        if outbox.send(batch).is_err() {
+            break;
+        }
+    }
+}
+
+fn decide_loop(
+    mut decide: Decide,
+    workers: &[Receiver<Batch>],
+    next_step: &Sender<Decided>,
+    line: &Line<'_>,
+) {
+    let mut turn = workers.iter().cycle().peekable();
+    let mut ended = false;
+    while !line.halt.asked() {
+        while let Some(decided) = decide.decide_waiting() {
+            if next_step.send(decided).is_err() {
+                return;
+            }
+        }
+        if ended && (!decide.has_waiting() || line.drain_is_over()) {
+            let _ = next_step.send(decide.finish());
+            return;
+        }
+        if ended || decide.is_full() {
+            std::thread::sleep(WAKEUP_POLL);
+            continue;
+        }
+        let Some(worker) = turn.peek() else { return };
+        let wait = if decide.has_waiting() { WAKEUP_POLL } else { TICK };
+        let decided = match worker.recv_timeout(wait) {
+            Ok(batch) => {
+                turn.next();
+                decide.decide(batch)
+            }
+            Err(RecvTimeoutError::Timeout) if wait == TICK => decide.tick(),
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => {
+                ended = true;
+                continue;
+            }
+        };
+        if next_step.send(decided).is_err() {
+            return;
+        }
+    }
+}
+
+fn stage_loop(
+    name: &str,
+    mut stage: Stage,
+    inbox: &Receiver<Decided>,
+    next_step: &Sender<StagedBatch>,
+    line: &Line<'_>,
+) {
+    for mut decided in inbox {
+        let staged = loop {
+            if line.halt.asked() {
+                return;
+            }
+            match stage.stage(decided) {
+                Ok(staged) => break staged,
+                Err((back, StageFailure::NoSpace(reason))) => {
+                    if !line.wait_for_room(name, &reason) {
+                        line.fail(reason);
+                        return;
+                    }
+                    decided = *back;
+                }
+                Err((_, StageFailure::Fatal(error))) => {
+                    line.fail(error);
+                    return;
+                }
+            }
+        };
+        if next_step.send(staged).is_err() {
+            return;
+        }
+    }
+}
+
+fn commit_loop(
+    name: &str,
+    mut commit: Commit,
+    inbox: &Receiver<StagedBatch>,
+    tokens: &Sender<()>,
+    line: &Line<'_>,
+) -> Totals {
+    for staged in inbox {
+        let batch = &staged.decided.batch;
+        let has_token = !batch.carried && !batch.events.is_empty();
+        let mut wait_for_room = |reason: &PipeError| line.wait_for_room(name, reason);
+        if let Err(error) = commit.commit(staged, &mut wait_for_room) {
+            line.fail(error);
+            break;
+        }
+        if has_token {
+            let _ = tokens.try_send(());
+        }
+    }
+    commit.into_totals()
+}

@@ -1,0 +1,266 @@
+//! From a checked config to the parts of a running pipe. Nothing below this point sees config.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use connect::{
+    Compression, FilePattern, FileSink, FileSinkOptions, FileSource, FileSourceOptions,
+    RejectedOptions, RejectedSink, StdoutSink,
+};
+use dedup::key::KeyMaker;
+use dedup::ledger::{Ledger, PipeDeclaration, PipeLedger, ScopeDeclaration};
+use dedup::scope::{DedupClock, LatePolicy, ScopeOptions};
+use event::Clock;
+use event::json::Selection;
+use event::path::FieldPath;
+use event::sink::Sink;
+use event::source::{BatchLimits, Source};
+use journal::Disk;
+use lake::{By, StagingOptions, StagingSink};
+
+use crate::config::{
+    self, ClockChoice, DedupConfig, LakeTime, Late, PipeConfig, SinkConfig, SinkKind, SourceConfig,
+    TypePattern,
+};
+use crate::engine::{Parts, PipeError};
+use crate::prepare::{Fields, NO_WINDOW, PreparePlan};
+use crate::stage::filter::Pattern;
+use crate::stage::time::TimeFormat;
+use crate::stage::validate::Validator;
+use crate::tap::TapHub;
+use crate::types::{Types, Windows};
+use crate::unsettled::UnsettledLimits;
+
+/// The sink that takes rejected events; a name that config can't give.
+pub const REJECTED_SINK: &str = "rejected";
+/// A decoded payload may be this many times `event_bytes_max`: compressed JSON rarely grows more.
+const DECODED_FACTOR_MAX: usize = 16;
+
+/// What every pipe of a run shares.
+pub struct Shared<'a> {
+    /// Where state lives.
+    pub data_dir: &'a Path,
+    /// The ledger of `data_dir`.
+    pub ledger: &'a Arc<Ledger>,
+    /// Everything durable goes through it.
+    pub disk: &'a Arc<dyn Disk>,
+    /// Time.
+    pub clock: &'a Arc<dyn Clock>,
+    /// Who watches.
+    pub taps: &'a TapHub,
+    /// Read sources from their start.
+    pub reread: bool,
+}
+
+/// Declares the pipe to the ledger and makes its parts.
+///
+/// # Errors
+/// [`PipeError`]: the ledger refuses the pipe, or its source can't be opened.
+pub fn build(config: &PipeConfig, shared: &Shared<'_>) -> Result<Parts, PipeError> {
+    let ledger = shared.ledger.pipe(declaration(config))?;
+    let source = source(config, shared, &ledger)?;
+    let sinks = sinks(config, shared, &ledger);
+    let plan = Arc::new(prepare_plan(config, &ledger)?);
+    Ok(Parts {
+        name: config.pipe.as_str().into(),
+        source,
+        sinks,
+        plan,
+        ledger,
+        batch: BatchLimits {
+            bytes_max: to_usize(config.batch.bytes_max),
+            events_max: to_usize(config.batch.events_max),
+            interval_max: config.batch.interval_max,
+        },
+        unsettled: UnsettledLimits {
+            events_max: to_usize(config.limits.unsettled_events_max),
+            bytes_max: to_usize(config.limits.unsettled_bytes_max),
+        },
+        drain_max: config.limits.drain_max,
+        clock: Arc::clone(shared.clock),
+        taps: shared.taps.clone(),
+    })
+}
+
+fn source_name(config: &PipeConfig) -> String {
+    match &config.source {
+        SourceConfig::File(file) => format!("file:{}", file.path),
+    }
+}
+
+fn declaration(config: &PipeConfig) -> PipeDeclaration {
+    let names = config.sinks.iter().map(|sink| sink.name.clone());
+    PipeDeclaration {
+        pipe: config.pipe.clone(),
+        source: source_name(config),
+        sinks: names.chain([REJECTED_SINK.to_owned()]).collect(),
+        scope: config.dedup.as_ref().map(scope),
+        config_fingerprint: config.fingerprint,
+    }
+}
+
+fn scope(dedup: &DedupConfig) -> ScopeDeclaration {
+    ScopeDeclaration {
+        name: dedup.scope.clone(),
+        fields: u32::try_from(dedup.key.len()).unwrap_or(u32::MAX),
+        across_types: dedup.across_types,
+        options: ScopeOptions {
+            clock: match dedup.clock {
+                ClockChoice::Received => DedupClock::Received,
+                ClockChoice::Broker => DedupClock::Broker,
+                ClockChoice::Event => DedupClock::Event,
+            },
+            lateness_ms: millis(dedup.lateness),
+            late: match dedup.late {
+                Late::Reject => LatePolicy::Reject,
+                Late::Pass => LatePolicy::Pass,
+            },
+            clock_ahead_max_ms: millis(dedup.clock_ahead_max),
+            source_idle_max_ms: millis(dedup.source_idle_max),
+        },
+    }
+}
+
+fn source(
+    config: &PipeConfig,
+    shared: &Shared<'_>,
+    ledger: &PipeLedger,
+) -> Result<Box<dyn Source>, PipeError> {
+    match &config.source {
+        SourceConfig::File(file) => {
+            let options = FileSourceOptions {
+                paths: file_pattern(&file.paths),
+                compression: compression(file.compression),
+                event_bytes_max: to_usize(file.event_bytes_max),
+                spill_dir: shared.data_dir.join("spill"),
+                reread: shared.reread,
+            };
+            let state = ledger.source_state();
+            Ok(Box::new(FileSource::open(options, &state, Arc::clone(shared.clock))?))
+        }
+    }
+}
+
+fn file_pattern(pattern: &config::FilePattern) -> FilePattern {
+    match pattern {
+        config::FilePattern::Path(path) => FilePattern::Path(path.clone()),
+        config::FilePattern::Glob(glob) => FilePattern::Glob(glob.clone()),
+        config::FilePattern::Stdin => FilePattern::Stdin,
+    }
+}
+
+fn compression(compression: config::Compression) -> Compression {
+    match compression {
+        config::Compression::Auto => Compression::Auto,
+        config::Compression::None => Compression::None,
+        config::Compression::Gzip => Compression::Gzip,
+        config::Compression::Zstd => Compression::Zstd,
+    }
+}
+
+fn sinks(config: &PipeConfig, shared: &Shared<'_>, ledger: &PipeLedger) -> Vec<Box<dyn Sink>> {
+    let mut sinks: Vec<Box<dyn Sink>> =
+        config.sinks.iter().map(|sink| one_sink(sink, shared, ledger)).collect();
+    let path = config.rejected.path.clone().unwrap_or_else(|| {
+        shared.data_dir.join("rejected").join(format!("{}.ndjson", config.pipe))
+    });
+    sinks.push(Box::new(RejectedSink::new(
+        RejectedOptions { path, source: source_name(config) },
+        ledger.identity(REJECTED_SINK),
+        Arc::clone(shared.disk),
+    )));
+    sinks
+}
+
+fn one_sink(sink: &SinkConfig, shared: &Shared<'_>, ledger: &PipeLedger) -> Box<dyn Sink> {
+    let identity = ledger.identity(&sink.name);
+    let disk = Arc::clone(shared.disk);
+    match &sink.kind {
+        SinkKind::File(file) => {
+            let options = FileSinkOptions { path: file.path.clone(), append: file.append };
+            Box::new(FileSink::new(options, identity, disk))
+        }
+        SinkKind::Stdout => Box::new(StdoutSink::new(identity)),
+        SinkKind::Lake(lake) => {
+            let options = StagingOptions {
+                by: match lake.by {
+                    LakeTime::Arrival => By::Arrival,
+                    LakeTime::EventTime => By::EventTime,
+                },
+                staging_files_open_max: to_usize(lake.staging_files_open_max),
+                staging_file_bytes_max: lake.staging_file_bytes_max,
+                ..StagingOptions::new(lake.path.clone())
+            };
+            Box::new(StagingSink::new(options, identity, disk, Arc::clone(shared.clock)))
+        }
+    }
+}
+
+fn prepare_plan(config: &PipeConfig, ledger: &PipeLedger) -> Result<PreparePlan, PipeError> {
+    let dedup = config.dedup.as_ref();
+    let mut paths: Vec<FieldPath> = dedup.map(|dedup| dedup.key.clone()).unwrap_or_default();
+    let mut fields = Fields { keys: paths.len(), ..Fields::default() };
+    if let Some(path) = &config.envelope.event_type {
+        fields.event_type = Some(paths.len());
+        paths.push(path.clone());
+    }
+    let mut time_format = TimeFormat::Rfc3339;
+    if let Some(time) = &config.envelope.time {
+        fields.time = Some(paths.len());
+        paths.push(time.path.clone());
+        time_format = time.format;
+    }
+    let key_maker = match (dedup, ledger.scope_secret()) {
+        (Some(dedup), Some(scope)) => {
+            Some(KeyMaker::new(&scope.secret, dedup.across_types, dedup.key.len()))
+        }
+        _ => None,
+    };
+    let validator = match &config.validate {
+        Some(validate) => Some(
+            Validator::new(&validate.schema)
+                .map_err(|error| PipeError::Config(format!("validate.schema: {error}")))?,
+        ),
+        None => None,
+    };
+    let pattern = match &config.filter {
+        Some(filter) => Some(
+            Pattern::compile(filter)
+                .map_err(|error| PipeError::Config(format!("filter: {error}")))?,
+        ),
+        None => None,
+    };
+    let SourceConfig::File(file) = &config.source;
+    let event_bytes_max = to_usize(file.event_bytes_max);
+    Ok(PreparePlan {
+        decode: config.decode.clone(),
+        decoded_bytes_max: event_bytes_max.saturating_mul(DECODED_FACTOR_MAX),
+        selection: Selection::new(&paths),
+        fields,
+        time_format,
+        time_required: dedup.is_some_and(|dedup| dedup.clock == ClockChoice::Event),
+        validator,
+        pattern,
+        transforms: config.transform.clone(),
+        key_maker,
+        types: Arc::new(Types::new(windows(dedup), to_usize(config.limits.types_max))),
+        event_bytes_max,
+    })
+}
+
+fn windows(dedup: Option<&DedupConfig>) -> Windows {
+    let Some(dedup) = dedup else { return Windows::new(NO_WINDOW, &[]) };
+    let by_type: Vec<(TypePattern, i64)> =
+        dedup.windows.iter().map(|(pattern, window)| (pattern.clone(), millis(*window))).collect();
+    Windows::new(millis(dedup.window), &by_type)
+}
+
+/// Config bounds durations to 400 days, so this never saturates.
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn to_usize(value: u64) -> usize {
+    usize::try_from(value).unwrap_or(usize::MAX)
+}
