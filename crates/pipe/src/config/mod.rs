@@ -48,6 +48,15 @@ pub use self::transform::TransformConfig;
 pub use crate::stage::decode::DecodeStep;
 pub use crate::stage::time::TimeFormat;
 
+/// YAML as a tree in which everything knows its place, and the way mistakes are shown: for other
+/// files that people write, so that their errors look the same.
+pub mod tree {
+    pub use super::place::{Place, SourceText};
+    pub use super::problem::{ConfigErrors, Problems};
+    pub use super::suggest::nearest;
+    pub use super::yaml::{Data, Name, Node, Scalar, documents};
+}
+
 use self::pipe::Loaded;
 use self::place::SourceText;
 use self::problem::Problems;

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 /// A stretch of one line. What spans several lines ends with its first line here: one caret line
 /// is what an error shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
+pub struct Place {
     /// Line, from 1.
-    pub(crate) line: usize,
+    pub line: usize,
     /// Column in characters, from 0.
-    pub(crate) column: usize,
+    pub column: usize,
     /// Characters; 0 where something is missing.
-    pub(crate) width: usize,
+    pub width: usize,
 }
 
 impl Place {
@@ -28,7 +28,7 @@ impl Place {
 
 /// One config file as text.
 #[derive(Debug)]
-pub(crate) struct SourceText {
+pub struct SourceText {
     /// The file as the user named it; errors show this.
     pub(crate) path: PathBuf,
     /// The folder that relative paths start from.
@@ -40,7 +40,7 @@ pub(crate) struct SourceText {
 
 impl SourceText {
     /// Wraps a file's text.
-    pub(crate) fn new(path: &Path, text: &str) -> SourceText {
+    pub fn new(path: &Path, text: &str) -> SourceText {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let base_dir = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),

@@ -56,7 +56,7 @@ impl ConfigError {
     }
 
     /// Adds a way out.
-    pub(crate) fn help(&mut self, help: impl Into<String>) -> &mut ConfigError {
+    pub fn help(&mut self, help: impl Into<String>) -> &mut ConfigError {
         self.help.push(help.into());
         self
     }
@@ -141,21 +141,21 @@ impl fmt::Display for ConfigErrors {
 }
 
 /// Collects the mistakes of one file.
-pub(crate) struct Problems<'a> {
+pub struct Problems<'a> {
     /// The file.
     pub(crate) source: &'a SourceText,
     /// What was found so far.
-    pub(crate) errors: Vec<ConfigError>,
+    pub errors: Vec<ConfigError>,
 }
 
 impl<'a> Problems<'a> {
     /// Nothing found yet.
-    pub(crate) fn new(source: &'a SourceText) -> Problems<'a> {
+    pub fn new(source: &'a SourceText) -> Problems<'a> {
         Problems { source, errors: Vec::new() }
     }
 
     /// Adds a mistake; the caller goes on with `.help(…)`.
-    pub(crate) fn add(&mut self, place: Place, message: impl Into<String>) -> &mut ConfigError {
+    pub fn add(&mut self, place: Place, message: impl Into<String>) -> &mut ConfigError {
         self.errors.push(ConfigError::at(self.source, place, message));
         let last = self.errors.len() - 1;
         #[allow(clippy::indexing_slicing)] // pushed one line above

@@ -30,10 +30,7 @@ const ALIASES: [(&str, &str); 22] = [
 ];
 
 /// The candidate that was most likely meant, if any is near.
-pub(crate) fn nearest<'a>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |text: &str| text.to_lowercase().replace(['-', ' ', '.'], "_");
     let wanted = plain(word);
     let alias = ALIASES.iter().find(|(alias, _)| *alias == wanted).map(|(_, name)| *name);

@@ -19,16 +19,16 @@ const NODES_MAX: usize = 200_000;
 
 /// A value.
 #[derive(Clone, Debug)]
-pub(crate) struct Node {
+pub struct Node {
     /// Where it stands.
-    pub(crate) place: Place,
+    pub place: Place,
     /// What it is.
-    pub(crate) data: Data,
+    pub data: Data,
 }
 
 /// What a value is.
 #[derive(Clone, Debug)]
-pub(crate) enum Data {
+pub enum Data {
     /// Text, a number, true, false, null: what it means is for the reader to say.
     Scalar(Scalar),
     /// `[a, b]` or `- a`.
@@ -39,11 +39,11 @@ pub(crate) enum Data {
 
 /// A scalar, variables replaced.
 #[derive(Clone, Debug)]
-pub(crate) struct Scalar {
+pub struct Scalar {
     /// Its text.
-    pub(crate) text: String,
+    pub text: String,
     /// Whether it stands there without quotes.
-    pub(crate) plain: bool,
+    pub plain: bool,
     /// Whether its text differs from what the file says, by variables or escapes of them.
     pub(crate) replaced: bool,
     /// Whether one of its variables is wrong: reported, and nothing more can be said of it.
@@ -52,11 +52,11 @@ pub(crate) struct Scalar {
 
 /// A key of a map.
 #[derive(Clone, Debug)]
-pub(crate) struct Name {
+pub struct Name {
     /// Its text.
-    pub(crate) text: String,
+    pub text: String,
     /// Where it stands.
-    pub(crate) place: Place,
+    pub place: Place,
 }
 
 impl Node {
@@ -71,14 +71,14 @@ impl Node {
 
 impl Scalar {
     /// Whether YAML takes it for null.
-    pub(crate) fn is_null(&self) -> bool {
+    pub fn is_null(&self) -> bool {
         self.plain && matches!(self.text.as_str(), "" | "~" | "null" | "Null" | "NULL")
     }
 }
 
 /// The documents of a file. One that can't be read is left out, its mistake reported; the others
 /// are read all the same.
-pub(crate) fn documents(
+pub fn documents(
     source: &SourceText,
     env: &dyn Fn(&str) -> Option<String>,
     problems: &mut Problems<'_>,
