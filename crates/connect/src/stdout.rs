@@ -7,6 +7,12 @@ use event::sink::{
     Guarantee, NothingToPublish, Publisher, Rows, Sink, SinkError, SinkIdentity, SinkState, Staged,
     StagedOutput,
 };
+use lake::rows::RowParts;
+
+use crate::file::in_place::nothing;
+use crate::file::sink::refuse_spilled;
+
+const BUFFER_BYTES: usize = 256 << 10;
 
 /// Writes rows to standard output, at least once: what was written before a crash comes again.
 pub struct StdoutSink {
@@ -18,7 +24,8 @@ impl StdoutSink {
     /// A sink for this process's standard output.
     #[must_use]
     pub fn new(identity: SinkIdentity) -> Self {
-        Self::to(identity, Box::new(io::stdout()))
+        // The buffer takes the many small parts; `stage` flushes it.
+        Self::to(identity, Box::new(io::BufWriter::with_capacity(BUFFER_BYTES, io::stdout())))
     }
 
     /// A sink for anything else that takes bytes.
@@ -26,10 +33,6 @@ impl StdoutSink {
     pub fn to(identity: SinkIdentity, out: Box<dyn Write + Send>) -> Self {
         Self { identity, out }
     }
-}
-
-fn nothing() -> Staged {
-    Staged { output: StagedOutput::default(), pending: Vec::new() }
 }
 
 impl Sink for StdoutSink {
@@ -46,16 +49,16 @@ impl Sink for StdoutSink {
     }
 
     fn stage(&mut self, rows: &Rows<'_>) -> Result<Staged, SinkError> {
-        let mut out = Vec::new();
-        for (_, event) in rows.iter() {
-            out.extend_from_slice(rows.batch.body(event));
-            out.push(b'\n');
+        refuse_spilled(rows)?;
+        let mut parts = RowParts::new(rows.batch);
+        rows.iter().for_each(|(_, event)| parts.push(event));
+        let refused =
+            |error| SinkError::Io { action: "write", what: "standard output".into(), error };
+        let mut written = parts.parts().iter().try_for_each(|part| self.out.write_all(part));
+        if parts.rows() > 0 {
+            written = written.and_then(|()| self.out.flush());
         }
-        let what = || "standard output".to_owned();
-        self.out
-            .write_all(&out)
-            .and_then(|()| self.out.flush())
-            .map_err(|error| SinkError::Io { action: "write", what: what(), error })?;
+        written.map_err(refused)?;
         Ok(nothing())
     }
 

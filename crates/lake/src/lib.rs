@@ -7,6 +7,7 @@
 //!
 //! Start reading at [`staging`], then [`sidecar`] (docs/formats/staging.md and sidecar.md).
 
+pub mod folders;
 pub mod rows;
 pub mod sidecar;
 pub mod staging;

@@ -1,4 +1,5 @@
-//! The file sink: one NDJSON file, appended in place.
+//! The file sink: one NDJSON file, appended in place. Readers may see uncommitted rows at its end
+//! until the next start cuts them off.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,38 +7,55 @@ use std::sync::Arc;
 use event::BatchNumber;
 use event::sink::{
     Guarantee, NothingToPublish, Publisher, Rows, Sink, SinkError, SinkIdentity, SinkState, Staged,
-    StagedFile, StagedOutput,
+    StagedOutput,
 };
-use journal::{Disk, DiskFile, SyncPoint};
+use journal::{Disk, SyncPoint};
+use lake::rows::RowParts;
+
+use super::in_place::{InPlaceFile, Points, nothing};
+
+const POINTS: Points = Points {
+    created: SyncPoint("file_sink.created"),
+    base: SyncPoint("file_sink.base"),
+    cut: SyncPoint("file_sink.cut"),
+    rows: SyncPoint("file_sink.rows"),
+};
 
 /// What a file sink needs to know.
 #[derive(Clone, Debug)]
 pub struct FileSinkOptions {
-    /// The file.
+    /// The file. Folders above it that are missing are created.
     pub path: PathBuf,
     /// Append to a file that the ledger doesn't know.
     pub append: bool,
 }
 
-/// Appends rows to one file.
+/// Appends rows to one file, exactly once.
 pub struct FileSink {
-    options: FileSinkOptions,
     identity: SinkIdentity,
-    disk: Arc<dyn Disk>,
-    file: Option<Arc<dyn DiskFile>>,
-    len: u64,
+    file: InPlaceFile,
 }
 
 impl FileSink {
     /// A sink that has touched nothing yet.
     #[must_use]
     pub fn new(options: FileSinkOptions, identity: SinkIdentity, disk: Arc<dyn Disk>) -> Self {
-        Self { options, identity, disk, file: None, len: 0 }
+        let file = InPlaceFile::new(options.path, options.append, disk, POINTS);
+        Self { identity, file }
     }
+}
 
-    fn io(&self, action: &'static str) -> impl Fn(std::io::Error) -> SinkError + use<> {
-        let what = self.options.path.display().to_string();
-        move |error| SinkError::Io { action, what: what.clone(), error }
+/// A payload that is too long for a batch's buffer can only be rejected.
+pub(crate) fn refuse_spilled(rows: &Rows<'_>) -> Result<(), SinkError> {
+    if rows.batch.spilled.is_empty() {
+        return Ok(());
+    }
+    match rows.events.iter().find(|event| rows.batch.spilled(**event as usize).is_some()) {
+        None => Ok(()),
+        Some(event) => Err(SinkError::Foreign {
+            what: format!("event {event} of batch {} is over event_bytes_max", rows.number),
+            help: "It can only go to the rejected file; raise event_bytes_max to deliver it".into(),
+        }),
     }
 }
 
@@ -51,51 +69,27 @@ impl Sink for FileSink {
     }
 
     fn open(&mut self, state: &SinkState) -> Result<StagedOutput, SinkError> {
-        let name = self.options.path.display().to_string();
-        let file = match self.disk.stat(&self.options.path).map_err(self.io("look at"))? {
-            Some(_) => self.disk.open(&self.options.path),
-            None => self.disk.create_new(&self.options.path),
-        }
-        .map_err(self.io("open"))?;
-        self.len = state.files.get(&name).map_or(0, |file| file.len);
-        file.set_len(self.len).map_err(self.io("cut"))?;
-        self.file = Some(file);
-        let files = vec![StagedFile { name, base_len: self.len, len: self.len, finished: false }];
-        Ok(StagedOutput { files, note: Vec::new() })
+        self.file.open(state)
     }
 
     fn stage(&mut self, rows: &Rows<'_>) -> Result<Staged, SinkError> {
-        let Some(file) = self.file.clone() else {
-            return Ok(Staged { output: StagedOutput::default(), pending: Vec::new() });
-        };
-        let mut out = Vec::new();
-        for (_, event) in rows.iter() {
-            out.extend_from_slice(rows.batch.body(event));
-            out.push(b'\n');
+        refuse_spilled(rows)?;
+        let mut parts = RowParts::new(rows.batch);
+        rows.iter().for_each(|(_, event)| parts.push(event));
+        if parts.rows() == 0 {
+            return Ok(nothing());
         }
-        file.write_at(self.len, &out).map_err(self.io("write"))?;
-        let base_len = self.len;
-        self.len += out.len() as u64;
-        let name = self.options.path.display().to_string();
-        let files = vec![StagedFile { name, base_len, len: self.len, finished: false }];
-        let pending = file.sync_start(SyncPoint("file_sink.rows"));
-        let io = self.io("sync");
-        Ok(Staged {
-            output: StagedOutput { files, note: Vec::new() },
-            pending: vec![Box::new(move || pending.wait().map_err(io))],
-        })
+        let (base, bytes) = (self.file.len(), parts.bytes());
+        self.file.append(parts.parts(), bytes, base)?;
+        Ok(self.file.staged(base))
     }
 
     fn withdraw(&mut self, output: &StagedOutput) -> Result<(), SinkError> {
-        if let (Some(file), Some(staged)) = (&self.file, output.files.first()) {
-            file.set_len(staged.base_len).map_err(self.io("cut"))?;
-            self.len = staged.base_len;
-        }
-        Ok(())
+        self.file.withdraw(output)
     }
 
     fn finish(&mut self, _: BatchNumber, _: i64, _: bool) -> Result<Staged, SinkError> {
-        Ok(Staged { output: StagedOutput::default(), pending: Vec::new() })
+        Ok(nothing())
     }
 
     fn publisher(&self) -> Box<dyn Publisher> {

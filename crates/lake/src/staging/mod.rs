@@ -25,7 +25,9 @@ use crate::sidecar::Columns;
 use folders::Folders;
 use names::Place;
 use open_file::OpenFile;
+pub(crate) use open_file::write_error;
 use publish::StagingPublisher;
+pub(crate) use publish::io;
 use stage::Undo;
 
 /// Which time decides over a row's minute.

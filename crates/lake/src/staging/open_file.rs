@@ -95,7 +95,7 @@ pub(super) fn pending(sync: PendingSync, what: String) -> Pending {
 }
 
 /// What a failed operation means: a full disk can be waited for, nothing else can.
-pub(super) fn write_error(action: &'static str, what: String, error: std::io::Error) -> SinkError {
+pub(crate) fn write_error(action: &'static str, what: String, error: std::io::Error) -> SinkError {
     match error.kind() {
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
             SinkError::NoSpace { what }

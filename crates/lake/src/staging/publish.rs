@@ -81,7 +81,7 @@ pub(super) fn remove(disk: &dyn Disk, path: &Path) -> Result<bool, SinkError> {
     }
 }
 
-pub(super) fn io(action: &'static str, path: &Path, error: std::io::Error) -> SinkError {
+pub(crate) fn io(action: &'static str, path: &Path, error: std::io::Error) -> SinkError {
     SinkError::Io { action, what: path.display().to_string(), error }
 }
 
