@@ -18,6 +18,9 @@ pub enum LedgerError {
     /// The data folder can't be read or written.
     #[error(transparent)]
     Io(#[from] FolderIo),
+    /// There is nothing to read.
+    #[error(transparent)]
+    NoLedger(#[from] NoLedger),
     /// A newer program wrote the folder.
     #[error(transparent)]
     NewerVersion(#[from] NewerVersion),
@@ -128,6 +131,17 @@ fn advice(error: &io::Error) -> &'static str {
         io::ErrorKind::StorageFull => ". Make room on that disk, then start again",
         _ => "",
     }
+}
+
+/// There is nothing to read.
+#[derive(Clone, Debug, Error)]
+#[error(
+    "there is no ledger in {}. Name the folder of a run with --data-dir, or run a pipe first",
+    dir.display()
+)]
+pub struct NoLedger {
+    /// The data folder.
+    pub dir: PathBuf,
 }
 
 /// A newer program wrote the folder.

@@ -11,9 +11,12 @@
 //! `state/apply.rs` what it means.
 
 mod error;
+mod folder;
 mod index;
 pub mod key;
 pub mod ledger;
 mod record;
+mod run;
 pub mod scope;
 pub mod state;
+mod sync_points;

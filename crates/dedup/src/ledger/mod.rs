@@ -1,25 +1,48 @@
 //! The ledger: the journal of commits of a data folder.
+//!
+//! The way of a batch's record: [`PipeLedger::commit`] (pipe.rs) encodes and submits it, core.rs
+//! waits for it and applies it; after a crash replay.rs reads it back. checkpoint.rs moves keys
+//! into key runs.
 
+mod checkpoint;
+mod core;
+mod declare;
+mod harvest;
+mod open;
 mod options;
 mod pipe;
+mod random;
+mod read_only;
+mod replay;
+mod scope_cell;
 mod settlement;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use event::{Clock, Epoch, LedgerId};
-use journal::Disk;
+use event::{BatchNumber, Clock, Epoch, LedgerId};
+use journal::{Disk, Journal};
 
+use self::core::Core;
 pub use self::options::{LedgerOptions, PipeDeclaration, Random, ScopeDeclaration};
 pub use self::pipe::{PendingCommit, PipeLedger};
+pub use self::read_only::read_only;
 pub use self::settlement::{
     CounterChange, MessageIdChange, ParkedChange, PositionChange, Settlement,
 };
-pub use crate::error::LedgerError;
+pub use crate::error::{
+    ClockSetBack, Damaged, DiskFull, FolderIo, LedgerError, Locked, NewerVersion, NoLedger,
+    OtherDefinition, OtherOptions,
+};
+use crate::record::{PublishedRecord, Record};
 pub use crate::state::{LedgerState, MinuteBucket, Tally};
 
 /// The journal of commits of a data folder.
-pub struct Ledger {}
+pub struct Ledger {
+    core: Arc<Core>,
+    id: LedgerId,
+    epoch: Epoch,
+}
 
 impl Ledger {
     /// Opens the ledger of data folder `dir`, or makes one. Writes a record of the new epoch that
@@ -28,24 +51,33 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`]; nothing was changed that the next start can't put right.
     pub fn open(
-        _disk: Arc<dyn Disk>,
-        _dir: &Path,
-        _options: LedgerOptions,
-        _clock: Arc<dyn Clock>,
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        options: LedgerOptions,
+        clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, LedgerError> {
-        Err(LedgerError::Closed)
+        let core = Arc::new(open::open(disk, dir, options, clock)?);
+        let (id, epoch) = {
+            let live = lock(&core.live);
+            (live.state.ledger_id, live.state.epoch)
+        };
+        Ok(Arc::new(Self { core, id, epoch }))
     }
 
     /// The ledger's id.
     #[must_use]
-    pub fn id(&self) -> LedgerId {
-        LedgerId(0)
+    pub const fn id(&self) -> LedgerId {
+        self.id
     }
 
     /// How often the ledger was opened, this time included.
     #[must_use]
-    pub fn epoch(&self) -> Epoch {
-        Epoch(0)
+    pub const fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    fn core(&self) -> &Arc<Core> {
+        &self.core
     }
 
     /// Declares a pipe that starts now, and loads its scope's keys. A pipe is declared once per
@@ -56,18 +88,23 @@ impl Ledger {
     /// the pipe declared twice, a key run missing or damaged, or the record not written.
     pub fn pipe(
         self: &Arc<Self>,
-        _declaration: PipeDeclaration,
+        declaration: PipeDeclaration,
     ) -> Result<Arc<PipeLedger>, LedgerError> {
-        Err(LedgerError::Closed)
+        let declared = self.core.declare(&declaration)?;
+        Ok(Arc::new(PipeLedger::new(Arc::clone(self), declaration, declared)))
     }
 
     /// What is committed, for reports.
-    ///
-    /// # Panics
-    /// Never.
     #[must_use]
     pub fn state(&self) -> LedgerState {
-        LedgerState::new(LedgerId(0))
+        let cells = lock(&self.core.scopes).clone();
+        let mut state = lock(&self.core.live).state.clone();
+        for (number, cell) in cells {
+            if let Some(scope) = state.scopes.get_mut(usize::from(number)) {
+                scope.keys_live = Some(cell.live_keys());
+            }
+        }
+        state
     }
 
     /// Moves keys into key runs, forgets expired runs, and lets go of old journal segments. Also
@@ -77,7 +114,7 @@ impl Ledger {
     /// [`LedgerError::DiskFull`]: nothing was lost, and it is tried again later. Any other stops
     /// the ledger.
     pub fn checkpoint(&self) -> Result<(), LedgerError> {
-        Err(LedgerError::Closed)
+        self.core.checkpoint()
     }
 
     /// Ends orderly: a last record with what was published, and the journal closed. Commits that
@@ -86,15 +123,46 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`]; what was committed stays committed.
     pub fn close(&self) -> Result<(), LedgerError> {
-        Ok(())
+        // A checkpoint in the background ends first.
+        let places = lock(&self.core.key_places);
+        let published = self.unrecorded_published();
+        if !published.pipes.is_empty() {
+            self.core.append(Record::Published(published))?;
+        }
+        let applying = lock(&self.core.applying);
+        let journal = {
+            // Nothing is submitted once the journal is taken.
+            let _submitted = lock(&self.core.submitted);
+            lock(&self.core.journal).take()
+        };
+        self.core.apply_all(&applying);
+        drop(places);
+        let journal = journal.and_then(Arc::into_inner);
+        journal.map_or(Ok(()), Journal::close).map_err(|error| self.core.append_error(error))
+    }
+
+    /// What was published since the last record that said so.
+    fn unrecorded_published(&self) -> PublishedRecord {
+        let noted = lock(&self.core.published).clone();
+        let live = lock(&self.core.live);
+        let mut pipes: Vec<(u16, Vec<(u16, BatchNumber)>)> = Vec::new();
+        for ((pipe, sink), number) in noted {
+            let known = live.state.pipes.get(usize::from(pipe));
+            let known = known.and_then(|pipe| pipe.sinks.get(usize::from(sink)));
+            if known.is_none_or(|sink| number <= sink.published_through) {
+                continue;
+            }
+            match pipes.last_mut().filter(|(last, _)| *last == pipe) {
+                Some((_, sinks)) => sinks.push((sink, number)),
+                None => pipes.push((pipe, vec![(sink, number)])),
+            }
+        }
+        PublishedRecord { pipes }
     }
 }
 
-/// What is committed, without the lock: up to the last whole record, also while another process
-/// writes.
-///
-/// # Errors
-/// [`LedgerError`]; nothing is ever changed.
-pub fn read_only(_disk: &dyn Disk, _dir: &Path) -> Result<LedgerState, LedgerError> {
-    Err(LedgerError::Closed)
+/// A lock whose holder panicked guards nothing that a half-done step could have broken: what
+/// matters is in the journal.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,29 +1,81 @@
 //! A pipe's handle of the ledger.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
 
-use event::sink::{ScopeSecret, SinkIdentity, SinkState, StagedOutput};
+use event::sink::{FileState, ScopeSecret, SinkIdentity, SinkState, StagedOutput};
 use event::source::SourceState;
-use event::{Batch, BatchNumber};
+use event::{Batch, BatchNumber, Event, Fate};
 
-use super::{Ledger, Settlement};
+use super::core::{Core, PendingRecord};
+use super::declare::{Declared, definition};
+use super::lock;
+use super::scope_cell::ScopeCell;
+use super::{Ledger, PipeDeclaration, Settlement};
 use crate::error::LedgerError;
-use crate::scope::Reserved;
+use crate::record::{BatchHead, BatchRecord, FilesRecord, Record, Scratch};
+use crate::scope::{CommittedKey, KeyState, PipeId, Reserved, SourceId};
+use crate::state::{PipeState, ScopeState, SinkRecord};
+
+/// Of the encoding of the keys that the scope's definition names.
+const KEY_ENCODING: u32 = 1;
 
 /// A pipe's handle of the ledger. The thread that decides calls `reserve`; the thread that commits
 /// calls the rest.
 pub struct PipeLedger {
     ledger: Arc<Ledger>,
+    name: String,
+    sink_names: Vec<String>,
+    declared: Declared,
+    /// Times of the scope as each batch was decided, oldest first.
+    decided: Mutex<VecDeque<Decided>>,
+    scratch: Mutex<Scratch>,
+}
+
+/// The scope's times when a batch was decided: its record says these, not those of batches that
+/// were decided since and may never commit.
+#[derive(Clone, Copy)]
+struct Decided {
+    number: BatchNumber,
+    recorded_max_ms: i64,
+    watermark_ms: Option<i64>,
 }
 
 impl PipeLedger {
+    pub(super) fn new(
+        ledger: Arc<Ledger>,
+        declaration: PipeDeclaration,
+        declared: Declared,
+    ) -> Self {
+        Self {
+            ledger,
+            name: declaration.pipe,
+            sink_names: declaration.sinks,
+            declared,
+            decided: Mutex::new(VecDeque::new()),
+            scratch: Mutex::new(Scratch::default()),
+        }
+    }
+
+    fn core(&self) -> &Arc<Core> {
+        self.ledger.core()
+    }
+
+    fn cell(&self) -> Option<&Arc<ScopeCell>> {
+        self.declared.scope.as_ref().map(|(_, cell)| cell)
+    }
+
+    const fn pipe_id(&self) -> PipeId {
+        PipeId(self.declared.pipe)
+    }
+
     /// Who stages into `sink`.
     #[must_use]
     pub fn identity(&self, sink: &str) -> SinkIdentity {
         SinkIdentity {
             ledger_id: self.ledger.id(),
             epoch: self.ledger.epoch(),
-            pipe: String::new(),
+            pipe: self.name.clone(),
             sink: sink.into(),
             scope: self.scope_secret(),
         }
@@ -32,43 +84,82 @@ impl PipeLedger {
     /// What the keys of this pipe's scope are made with.
     #[must_use]
     pub fn scope_secret(&self) -> Option<ScopeSecret> {
-        None
+        let (number, _) = self.declared.scope.as_ref()?;
+        let live = lock(&self.core().live);
+        let scope: &ScopeState = live.state.scopes.get(usize::from(*number))?;
+        let made_of = definition(scope.fields, scope.across_types);
+        Some(ScopeSecret {
+            scope: scope.name.clone(),
+            secret: scope.secret,
+            definition: format!("{made_of}, encoding {KEY_ENCODING}"),
+        })
     }
 
     /// Where the source goes on.
     #[must_use]
     pub fn source_state(&self) -> SourceState {
-        SourceState::new()
+        self.with_state(|pipe| pipe.positions.clone())
     }
 
     /// What a sink recovers from; that of a new sink when the ledger doesn't know it.
     #[must_use]
-    pub fn sink_state(&self, _sink: &str) -> SinkState {
-        SinkState::default()
+    pub fn sink_state(&self, sink: &str) -> SinkState {
+        self.with_state(|pipe| {
+            pipe.sinks.iter().find(|known| known.name == sink).map(sink_state).unwrap_or_default()
+        })
     }
 
     /// The number of the next batch to commit.
     #[must_use]
     pub fn next_batch(&self) -> BatchNumber {
-        BatchNumber(1)
+        self.with_state(|pipe| pipe.committed).next()
+    }
+
+    fn with_state<R: Default>(&self, read: impl FnOnce(&PipeState) -> R) -> R {
+        let live = lock(&self.core().live);
+        live.state.pipes.get(usize::from(self.declared.pipe)).map(read).unwrap_or_default()
     }
 
     /// Decides every event whose fate is undecided, see [`crate::scope::Scope::reserve`]. Without
     /// a scope every such event is delivered.
-    pub fn reserve(&self, _number: BatchNumber, _batch: &mut Batch) -> Reserved {
-        Reserved::default()
+    pub fn reserve(&self, number: BatchNumber, batch: &mut Batch) -> Reserved {
+        let Some(cell) = self.cell() else {
+            let undecided = |event: &&mut Event| event.fate == Fate::Undecided;
+            batch.events.iter_mut().filter(undecided).for_each(|event| event.fate = Fate::Deliver);
+            return Reserved::default();
+        };
+        let now_ms = self.core().clock.now_ms();
+        let source = SourceId(self.declared.source);
+        let (reserved, decided) = cell.with(|scope| {
+            let reserved = scope.reserve(self.pipe_id(), source, number, batch, now_ms);
+            let watermark = scope.watermarks().find(|(of, _)| *of == source);
+            let watermark_ms = watermark.map(|(_, watermark_ms)| watermark_ms);
+            let recorded_max_ms = scope.recorded_max_ms();
+            (reserved, Decided { number, recorded_max_ms, watermark_ms })
+        });
+        lock(&self.decided).push_back(decided);
+        reserved
     }
 
     /// Lets go of the keys that batch `number` reserved: it will not commit, or not with them.
-    pub fn release(&self, _number: BatchNumber, _batch: &Batch) {}
+    pub fn release(&self, number: BatchNumber, batch: &Batch) {
+        if let Some(cell) = self.cell() {
+            cell.with(|scope| scope.release(self.pipe_id(), number, batch));
+        }
+    }
 
     /// Records files with their base length before their first byte is written; waits until that
     /// is durable.
     ///
     /// # Errors
-    /// [`LedgerError`]; nothing was applied.
-    pub fn record_opened(&self, _sink: &str, _output: StagedOutput) -> Result<(), LedgerError> {
-        Err(LedgerError::Closed)
+    /// [`LedgerError`]; nothing was applied. After [`LedgerError::DiskFull`] it may be called
+    /// again.
+    pub fn record_opened(&self, sink: &str, output: StagedOutput) -> Result<(), LedgerError> {
+        let place = self.sink_names.iter().position(|name| name == sink);
+        let sink = place.and_then(|place| self.declared.sinks.get(place)).copied();
+        let sink = sink.ok_or_else(|| self.refuse("a sink that it didn't declare names files"))?;
+        let record = FilesRecord { pipe: self.declared.pipe, sink, output };
+        self.core().append(Record::Files(record))
     }
 
     /// Encodes the batch's record and hands it to the journal, in call order. The batch is settled
@@ -76,25 +167,134 @@ impl PipeLedger {
     ///
     /// After [`LedgerError::DiskFull`] every later commit of the pipe that was under way fails in
     /// the same way; once there is room they are made again, in order, with the same numbers.
-    pub fn commit(&self, _settlement: &Settlement<'_>) -> PendingCommit {
-        PendingCommit(LedgerError::Closed)
+    pub fn commit(&self, settlement: &Settlement<'_>) -> PendingCommit {
+        let core = Arc::clone(self.core());
+        let mut head = match self.head(settlement) {
+            Ok(head) => head,
+            Err(error) => return PendingCommit { core, record: PendingRecord::refused(error) },
+        };
+        let has_scope = head.scope.is_some();
+        let events = if has_scope { settlement.batch.events.as_slice() } else { &[] };
+        let keys = events.iter().filter_map(key);
+        let mut bytes = Vec::new();
+        let mut scratch = lock(&self.scratch);
+        head.keys = BatchRecord::encode(&mut bytes, &head, &mut scratch, events.len(), keys);
+        drop(scratch);
+        let scope = self.cell().cloned();
+        let record = core.submit(bytes, Record::Batch(head), scope);
+        PendingCommit { core, record }
+    }
+
+    /// What the record says apart from keys.
+    fn head(&self, settlement: &Settlement<'_>) -> Result<BatchHead, LedgerError> {
+        let mut staged = Vec::with_capacity(settlement.staged.len());
+        for (sink, output) in &settlement.staged {
+            let place = self.declared.sinks.get(*sink).copied();
+            let place = place.ok_or_else(|| self.refuse("a sink that it didn't declare staged"))?;
+            staged.push((place, output.clone()));
+        }
+        let decided = self.decided_for(settlement.number);
+        Ok(BatchHead {
+            pipe: self.declared.pipe,
+            source: self.declared.source,
+            scope: self.declared.scope.as_ref().map(|(number, _)| *number),
+            number: settlement.number,
+            keys: 0,
+            recorded_max_ms: decided.map_or(i64::MIN, |decided| decided.recorded_max_ms),
+            watermark_ms: decided.and_then(|decided| decided.watermark_ms),
+            published: self.unrecorded_published(),
+            positions: settlement.positions.clone(),
+            message_ids: settlement.message_ids.clone(),
+            parked: settlement.parked.clone(),
+            staged,
+            counters: settlement.counters.clone(),
+        })
+    }
+
+    /// The scope's times when batch `number` was decided. Kept until a later batch is settled, since
+    /// this one may have to be committed again.
+    fn decided_for(&self, number: BatchNumber) -> Option<Decided> {
+        let committed = self.with_state(|pipe| pipe.committed);
+        let mut all = lock(&self.decided);
+        while all.get(1).is_some_and(|second| second.number <= committed) {
+            all.pop_front();
+        }
+        all.iter().rev().find(|decided| decided.number <= number).copied()
+    }
+
+    /// What was published since the last record that said so.
+    fn unrecorded_published(&self) -> Vec<(u16, BatchNumber)> {
+        let pipe = self.declared.pipe;
+        let all = lock(&self.core().published);
+        let noted: Vec<(u16, BatchNumber)> =
+            all.range((pipe, 0)..=(pipe, u16::MAX)).map(|((_, sink), n)| (*sink, *n)).collect();
+        drop(all);
+        self.with_state(|state| {
+            let recorded = |sink: u16| state.sinks.get(usize::from(sink));
+            let newer = |&(sink, number): &(u16, BatchNumber)| {
+                recorded(sink).is_some_and(|sink| number > sink.published_through)
+            };
+            noted.into_iter().filter(newer).collect()
+        })
     }
 
     /// Everything that `sink` staged up to batch `number` is published and durable. Goes along
     /// with the next record; until then a restart publishes again.
-    pub fn published(&self, _sink: &str, _number: BatchNumber) {}
+    pub fn published(&self, sink: &str, number: BatchNumber) {
+        let place = self.sink_names.iter().position(|name| name == sink);
+        let Some(&sink) = place.and_then(|place| self.declared.sinks.get(place)) else { return };
+        let mut published = lock(&self.core().published);
+        let through = published.entry((self.declared.pipe, sink)).or_default();
+        *through = number.max(*through);
+    }
 
     /// Changes whenever a key in flight that somebody waits for was settled or released: events
     /// that wait are worth another `reserve` then.
     #[must_use]
     pub fn wakeups(&self) -> u64 {
-        0
+        self.cell().map_or(0, |cell| cell.wakeups())
+    }
+
+    fn refuse(&self, what: &str) -> LedgerError {
+        LedgerError::Declaration { pipe: self.name.clone(), what: what.into() }
+    }
+}
+
+impl Drop for PipeLedger {
+    /// A pipe that is gone makes nobody wait behind it.
+    fn drop(&mut self) {
+        if let Some(cell) = self.cell() {
+            cell.with(|scope| scope.forget_waiters(self.pipe_id()));
+        }
+    }
+}
+
+/// The key that a batch's record keeps of an event.
+fn key(event: &Event) -> Option<CommittedKey> {
+    (event.fate == Fate::Deliver && event.window_ms >= 0).then_some(CommittedKey {
+        key: event.key,
+        recorded_ms: event.recorded_ms,
+        window_ms: event.window_ms,
+        body_hash: event.body_hash,
+        state: KeyState::Delivered,
+    })
+}
+
+fn sink_state(sink: &SinkRecord) -> SinkState {
+    let file = |file: &crate::state::FileRecord| FileState { len: file.len, finished: file.finished };
+    SinkState {
+        published_through: sink.published_through,
+        files: sink.files.iter().map(|(name, known)| (name.clone(), file(known))).collect(),
+        unpublished: sink.unpublished.iter().map(|(n, output)| (*n, output.clone())).collect(),
     }
 }
 
 /// A commit that is under way. Dropping it doesn't take it back.
 #[must_use = "nothing is settled before wait() has said so"]
-pub struct PendingCommit(LedgerError);
+pub struct PendingCommit {
+    core: Arc<Core>,
+    record: PendingRecord,
+}
 
 impl PendingCommit {
     /// Blocks until the record is durable and applied, and everything committed before it too.
@@ -104,6 +304,6 @@ impl PendingCommit {
     /// [`LedgerError::Stopped`]: storage failed; whether the record will be there after a restart
     /// is not known, and nothing may be acknowledged.
     pub fn wait(self) -> Result<(), LedgerError> {
-        Err(self.0)
+        self.core.wait(&self.record)
     }
 }

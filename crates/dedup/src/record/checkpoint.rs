@@ -4,7 +4,7 @@ use event::{Epoch, LedgerId};
 use journal::Position;
 
 use super::OnDisk;
-use super::cursor::{Cursor, Decoded, put_i64, put_list, put_str, put_u64};
+use super::cursor::{Cursor, Decoded, put_i64, put_list, put_option, put_str, put_u64};
 use crate::state::LedgerState;
 
 /// A checkpoint.
@@ -12,9 +12,10 @@ use crate::state::LedgerState;
 pub(crate) struct CheckpointRecord {
     /// When it was made; ms since the Unix epoch. What had expired then is left out.
     pub(crate) made_ms: i64,
-    /// Keys of batches from here on are not in key runs: the journal keeps them.
-    pub(crate) keys_from: Position,
-    /// Batches from `keys_from` on that don't count, because one before them had no room.
+    /// Keys of batches after this record are not in key runs: the journal keeps them. `None`: of
+    /// all batches.
+    pub(crate) keys_after: Option<Position>,
+    /// Batches after that which don't count, because one before them had no room.
     pub(crate) void: Vec<Position>,
     /// The effect of all records before it.
     pub(crate) state: LedgerState,
@@ -28,7 +29,7 @@ impl OnDisk for CheckpointRecord {
         put_u64(out, state.epoch.0);
         put_i64(out, state.opened_ms);
         put_i64(out, self.made_ms);
-        put_u64(out, self.keys_from.0);
+        put_option(out, self.keys_after, |out, position| put_u64(out, position.0));
         put_list(out, self.void.iter(), |out, position| put_u64(out, position.0));
         put_list(out, state.scopes.iter(), |out, scope| scope.put(out));
         put_list(out, state.pipes.iter(), |out, pipe| pipe.put(out));
@@ -40,7 +41,8 @@ impl OnDisk for CheckpointRecord {
         let onceflow_version = cursor.string()?;
         let ledger_id = LedgerId(cursor.u128()?);
         let (epoch, opened_ms) = (Epoch(cursor.u64()?), cursor.i64()?);
-        let (made_ms, keys_from) = (cursor.i64()?, Position(cursor.u64()?));
+        let made_ms = cursor.i64()?;
+        let keys_after = cursor.option(|cursor| cursor.u64().map(Position))?;
         let void = cursor.list(|cursor| cursor.u64().map(Position))?;
         let scopes = cursor.list(OnDisk::take)?;
         let pipes = cursor.list(OnDisk::take)?;
@@ -56,7 +58,7 @@ impl OnDisk for CheckpointRecord {
             sources,
             runs,
         };
-        Ok(Self { made_ms, keys_from, void, state })
+        Ok(Self { made_ms, keys_after, void, state })
     }
 }
 
@@ -92,11 +94,12 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn checkpoints_round_trip(
-            (made_ms, keys_from, void) in any::<(i64, u64, Vec<u64>)>(),
+            (made_ms, keys_after, void) in any::<(i64, Option<u64>, Vec<u64>)>(),
             state in any_state(),
         ) {
-            let (keys_from, void) = (Position(keys_from), void.into_iter().map(Position).collect());
-            let record = CheckpointRecord { made_ms, keys_from, void, state };
+            let (keys_after, void) =
+                (keys_after.map(Position), void.into_iter().map(Position).collect());
+            let record = CheckpointRecord { made_ms, keys_after, void, state };
             record_round_trip(&Record::Checkpoint(Box::new(record)));
         }
     }

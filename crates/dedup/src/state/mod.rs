@@ -3,9 +3,12 @@
 //! [`LedgerState`] is what a checkpoint holds and what reports read. `apply.rs` says what each
 //! record changes in it; nothing else changes it.
 
+mod apply;
+mod fold;
 mod parked;
 mod tally;
 
+pub(crate) use apply::{Misfit, StateLimits, Verdict};
 pub use parked::{Attempt, ParkedEvent};
 pub use tally::{MinuteBucket, Tally};
 

@@ -1,0 +1,221 @@
+//! A pipe starts: its numbers, its scope's definition, and the scope's keys.
+
+use std::sync::Arc;
+
+use journal::Journal;
+
+use super::core::Core;
+use super::harvest::journal_keys;
+use super::lock;
+use super::scope_cell::ScopeCell;
+use super::{PipeDeclaration, ScopeDeclaration};
+use crate::error::{ClockSetBack, LedgerError, OtherDefinition, OtherOptions};
+use crate::record::{PipeRecord, Record, ScopeEntry};
+use crate::run::RunReader;
+use crate::scope::{CommittedKey, DedupClock, Scope, SourceId};
+use crate::state::{LedgerState, ScopeState};
+
+/// By how much the wall clock may be behind the highest recorded time of `clock: received`.
+const CLOCK_BEHIND_MAX_MS: i64 = 300_000;
+/// Keys read before they are handed to the scope.
+const LOAD_KEYS: usize = 1 << 16;
+/// What a key takes in the journal at least; for a guess at how many there are.
+const JOURNAL_KEY_BYTES: u64 = 24;
+
+/// What a declared pipe is called in the ledger.
+pub(super) struct Declared {
+    pub(super) pipe: u16,
+    pub(super) source: u16,
+    /// The place of each declared sink in the pipe's state.
+    pub(super) sinks: Vec<u16>,
+    pub(super) scope: Option<(u16, Arc<ScopeCell>)>,
+}
+
+impl Core {
+    /// Starts a pipe.
+    pub(super) fn declare(
+        self: &Arc<Self>,
+        declaration: &PipeDeclaration,
+    ) -> Result<Declared, LedgerError> {
+        let mut running = lock(&self.declaring);
+        let record = self.plan(declaration)?;
+        if running.contains(&record.pipe) {
+            return Err(refuse(declaration, "it is running already; give this one another name"));
+        }
+        let (pipe, source) = (record.pipe, record.source);
+        let scope = match (&record.scope, &declaration.scope) {
+            (Some(entry), Some(scope)) => Some((entry.number, self.scope(entry, scope, declaration)?)),
+            _ => None,
+        };
+        self.append(Record::Pipe(record))?;
+        running.insert(pipe);
+        if let Some((_, cell)) = &scope {
+            cell.with(|scope| scope.declare_source(SourceId(source)));
+        }
+        let sinks = {
+            let live = lock(&self.live);
+            let known = live.state.pipes.get(usize::from(pipe)).map(|pipe| pipe.sinks.as_slice());
+            let known = known.unwrap_or_default();
+            let place = |name: &String| known.iter().position(|sink| sink.name == *name);
+            let place = |name| place(name).and_then(|place| u16::try_from(place).ok());
+            declaration.sinks.iter().map(place).collect::<Option<Vec<u16>>>()
+        };
+        let sinks = sinks.ok_or_else(|| refuse(declaration, "it has too many sinks"))?;
+        Ok(Declared { pipe, source, sinks, scope })
+    }
+
+    /// The record of a pipe that starts, with the numbers that it has or gets.
+    fn plan(&self, declaration: &PipeDeclaration) -> Result<PipeRecord, LedgerError> {
+        let live = lock(&self.live);
+        let state = &live.state;
+        let number = |found: Option<usize>, next: usize| {
+            u16::try_from(found.unwrap_or(next))
+                .map_err(|_| refuse(declaration, "this data folder knows 65,536 of its kind already"))
+        };
+        let pipe = state.pipes.iter().position(|pipe| pipe.name == declaration.pipe);
+        let pipe = number(pipe, state.pipes.len())?;
+        let source = state
+            .sources
+            .iter()
+            .position(|source| source.pipe == pipe && source.name == declaration.source);
+        let source = number(source, state.sources.len())?;
+        let mut names = declaration.sinks.clone();
+        names.sort_unstable();
+        if let Some([name, _]) = names.array_windows().find(|[a, b]| a == b) {
+            let what = format!("two sinks are called {name}; give one of them another name");
+            return Err(refuse(declaration, &what));
+        }
+        let scope = declaration.scope.as_ref();
+        let scope = scope.map(|scope| self.scope_entry(state, scope, declaration)).transpose()?;
+        Ok(PipeRecord {
+            pipe,
+            name: declaration.pipe.clone(),
+            source,
+            source_name: declaration.source.clone(),
+            sinks: declaration.sinks.clone(),
+            scope,
+            config_fingerprint: declaration.config_fingerprint,
+        })
+    }
+
+    /// The scope as the ledger knows it, or a new one with a secret of its own.
+    fn scope_entry(
+        &self,
+        state: &LedgerState,
+        wanted: &ScopeDeclaration,
+        declaration: &PipeDeclaration,
+    ) -> Result<ScopeEntry, LedgerError> {
+        let known = state.scopes.iter().position(|scope| scope.name == wanted.name);
+        let number = u16::try_from(known.unwrap_or(state.scopes.len()))
+            .map_err(|_| refuse(declaration, "this data folder knows 65,536 scopes already"))?;
+        let Some(known) = state.scopes.get(usize::from(number)) else {
+            let (name, fields) = (wanted.name.clone(), wanted.fields);
+            let secret = self.options.random.bytes(&format!("scope {name}"))?;
+            let across_types = wanted.across_types;
+            return Ok(ScopeEntry { number, name, secret, fields, across_types });
+        };
+        if (known.fields, known.across_types) != (wanted.fields, wanted.across_types) {
+            return Err(OtherDefinition {
+                scope: wanted.name.clone(),
+                pipe: declaration.pipe.clone(),
+                recorded: definition(known.fields, known.across_types),
+                wanted: definition(wanted.fields, wanted.across_types),
+            }
+            .into());
+        }
+        self.check_clock(known, wanted)?;
+        Ok(ScopeEntry {
+            number,
+            name: known.name.clone(),
+            secret: known.secret,
+            fields: known.fields,
+            across_types: known.across_types,
+        })
+    }
+
+    /// With `received`, recorded time never runs backwards.
+    fn check_clock(&self, known: &ScopeState, wanted: &ScopeDeclaration) -> Result<(), LedgerError> {
+        let (now_ms, recorded_max_ms) = (self.clock.now_ms(), known.recorded_max_ms);
+        let behind = recorded_max_ms.saturating_sub(now_ms) > CLOCK_BEHIND_MAX_MS;
+        if wanted.options.clock == DedupClock::Received && behind {
+            let scope = wanted.name.clone();
+            return Err(ClockSetBack { scope, recorded_max_ms, now_ms }.into());
+        }
+        Ok(())
+    }
+
+    /// The scope in use, or now taken into use with its keys.
+    fn scope(
+        &self,
+        entry: &ScopeEntry,
+        wanted: &ScopeDeclaration,
+        declaration: &PipeDeclaration,
+    ) -> Result<Arc<ScopeCell>, LedgerError> {
+        let used = lock(&self.scopes).get(&entry.number).cloned();
+        if let Some(cell) = used {
+            if *cell.options() != wanted.options {
+                let (scope, pipe) = (wanted.name.clone(), declaration.pipe.clone());
+                return Err(OtherOptions { scope, pipe }.into());
+            }
+            return Ok(cell);
+        }
+        let mut scope = Scope::new(wanted.options);
+        self.load(entry.number, &mut scope)?;
+        let cell = Arc::new(ScopeCell::new(scope));
+        lock(&self.scopes).insert(entry.number, Arc::clone(&cell));
+        Ok(cell)
+    }
+
+    /// Loads a scope's keys from runs and journal. No checkpoint moves them meanwhile.
+    fn load(&self, number: u16, scope: &mut Scope) -> Result<(), LedgerError> {
+        let places = lock(&self.key_places);
+        let journal = self.running()?;
+        let (id, known, runs) = {
+            let live = lock(&self.live);
+            let known = live.state.scopes.get(usize::from(number)).cloned();
+            (live.state.ledger_id, known, live.state.runs.clone())
+        };
+        let Some(known) = known else { return Ok(()) };
+        scope.restore_forgotten_through(known.forgotten_through_ms);
+        if known.recorded_max_ms > i64::MIN {
+            scope.restore_recorded_max(known.recorded_max_ms);
+        }
+        for (&source, &watermark_ms) in &known.watermarks {
+            scope.restore_watermark(SourceId(source), watermark_ms);
+        }
+        let runs: Vec<_> = runs.into_iter().filter(|run| run.scope == number).collect();
+        let in_runs: u64 = runs.iter().map(|run| run.count).sum();
+        let in_journal = journal_bytes(&journal, places.keys_after) / JOURNAL_KEY_BYTES;
+        let keys_max = (in_runs + in_journal).min(known.keys_committed);
+        scope.reserve_capacity(usize::try_from(keys_max).unwrap_or(usize::MAX));
+        let mut keys: Vec<CommittedKey> = Vec::with_capacity(LOAD_KEYS);
+        for run in &runs {
+            let mut reader = RunReader::open(&*self.disk, &self.folder.runs, run, id)?;
+            while reader.next_block(&mut keys)? {
+                if keys.len() >= LOAD_KEYS {
+                    scope.load_all(&keys);
+                    keys.clear();
+                }
+            }
+        }
+        scope.load_all(&keys);
+        let void = lock(&self.void).clone();
+        let is_void = |position| void.contains(&position);
+        journal_keys(&journal, places.keys_after, is_void, number, |keys| scope.load_all(keys))
+            .map_err(|what| self.stop(what))
+    }
+}
+
+fn journal_bytes(journal: &Journal, from: Option<journal::Position>) -> u64 {
+    journal.end().0.saturating_sub(from.unwrap_or_else(|| journal.begin()).0)
+}
+
+fn refuse(declaration: &PipeDeclaration, what: &str) -> LedgerError {
+    LedgerError::Declaration { pipe: declaration.pipe.clone(), what: what.into() }
+}
+
+/// A scope's definition in words.
+pub(super) fn definition(fields: u32, across_types: bool) -> String {
+    let fields = if fields == 1 { "1 field".into() } else { format!("{fields} fields") };
+    if across_types { format!("{fields} across types") } else { format!("{fields} and the type") }
+}

@@ -1,0 +1,122 @@
+//! Brings keys from the journal into key runs.
+
+use std::collections::BTreeMap;
+
+use journal::{Journal, Position, ReadError};
+
+use super::checkpoint::Draft;
+use super::lock;
+use crate::error::LedgerError;
+use crate::record::{BatchRecord, Record, Scratch};
+use crate::run::{Place, sort_key};
+use crate::scope::CommittedKey;
+
+/// Keys held in memory (about 40 MiB) before they are written.
+const KEYS_MAX: usize = 1 << 19;
+
+/// Keys on their way from the journal into runs.
+pub(super) struct Harvest<'a, 'b> {
+    draft: &'a mut Draft<'b>,
+    places: BTreeMap<(u16, Place), Vec<CommittedKey>>,
+    held: usize,
+    scratch: Scratch,
+    keys: Vec<CommittedKey>,
+}
+
+impl<'a, 'b> Harvest<'a, 'b> {
+    pub(super) fn new(draft: &'a mut Draft<'b>) -> Self {
+        let (places, scratch, keys) = (BTreeMap::new(), Scratch::default(), Vec::new());
+        Self { draft, places, held: 0, scratch, keys }
+    }
+
+    /// Writes the keys of all batches after `from`, up to and including `through`, into runs.
+    pub(super) fn read(
+        mut self,
+        journal: &Journal,
+        from: Option<Position>,
+        through: Position,
+    ) -> Result<(), LedgerError> {
+        let void = lock(&self.draft.core.void).clone();
+        let core = self.draft.core;
+        let mut reader = journal.reader(from.unwrap_or_else(|| journal.begin()));
+        loop {
+            match reader.next().map_err(|error| core.stop(error))? {
+                Some((position, _)) if from.is_some_and(|from| position <= from) => {}
+                Some((position, bytes)) if position <= through => {
+                    if !void.contains(&position)
+                        && let Some(batch) = batch(bytes).map_err(|what| core.stop(what))?
+                    {
+                        self.take(&batch)?;
+                    }
+                    if position == through {
+                        break;
+                    }
+                }
+                _ => break,
+            }
+        }
+        self.write()
+    }
+
+    fn take(&mut self, batch: &BatchRecord<'_>) -> Result<(), LedgerError> {
+        let Some(scope) = batch.scope else { return Ok(()) };
+        self.keys.clear();
+        let decoded = batch.keys(&mut self.scratch, &mut self.keys);
+        decoded.map_err(|malformed| self.draft.core.stop(malformed))?;
+        let forgotten = self.draft.forgotten.get(&scope).copied().unwrap_or(i64::MIN);
+        // Neighbours mostly share a place.
+        for run in self.keys.chunk_by(|a, b| Place::of(a) == Place::of(b)) {
+            let Some(first) = run.first() else { continue };
+            let kept = self.places.entry((scope, Place::of(first))).or_default();
+            let before = kept.len();
+            kept.extend(run.iter().filter(|key| key.expiry_ms() > forgotten));
+            self.held += kept.len() - before;
+        }
+        if self.held >= KEYS_MAX { self.write() } else { Ok(()) }
+    }
+
+    fn write(&mut self) -> Result<(), LedgerError> {
+        self.held = 0;
+        for ((scope, place), mut keys) in std::mem::take(&mut self.places) {
+            if keys.is_empty() {
+                continue;
+            }
+            keys.sort_by_key(sort_key);
+            let (mut writer, path) = self.draft.begin_run(scope, place)?;
+            for key in keys {
+                let pushed = writer.push(key);
+                pushed.map_err(|error| crate::error::FolderIo::new("write", &path, error))?;
+            }
+            self.draft.end_run(writer, &path)?;
+        }
+        Ok(())
+    }
+}
+
+fn batch(bytes: &[u8]) -> Result<Option<BatchRecord<'_>>, String> {
+    Record::batch(bytes).map_err(|_| "a record that could be read no longer can".into())
+}
+
+/// Hands all keys of a scope that are in no run to `take`.
+pub(super) fn journal_keys(
+    journal: &Journal,
+    from: Option<Position>,
+    is_void: impl Fn(Position) -> bool,
+    scope: u16,
+    mut take: impl FnMut(&[CommittedKey]),
+) -> Result<(), String> {
+    let (mut scratch, mut keys) = (Scratch::default(), Vec::new());
+    let mut reader = journal.reader(from.unwrap_or_else(|| journal.begin()));
+    while let Some((position, bytes)) = reader.next().map_err(|e: ReadError| e.to_string())? {
+        if from.is_some_and(|from| position <= from) || is_void(position) {
+            continue;
+        }
+        let Some(batch) = batch(bytes)?.filter(|batch| batch.scope == Some(scope)) else {
+            continue;
+        };
+        keys.clear();
+        batch.keys(&mut scratch, &mut keys).map_err(|malformed| malformed.to_string())?;
+        take(&keys);
+    }
+    Ok(())
+}

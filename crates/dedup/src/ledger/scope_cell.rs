@@ -1,0 +1,88 @@
+//! A scope that several pipes share, without a commit ever waiting for a decision.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, TryLockError};
+
+use event::BatchNumber;
+
+use super::lock;
+use crate::scope::{PipeId, Scope, ScopeOptions};
+
+/// A scope that several pipes share.
+///
+/// Deciding a batch takes milliseconds under the scope's lock. A commit doesn't wait for that: it
+/// notes what was settled, and whoever has the lock, or next gets it, tells the scope.
+pub(super) struct ScopeCell {
+    options: ScopeOptions,
+    scope: Mutex<Scope>,
+    settled: Mutex<Vec<(PipeId, BatchNumber)>>,
+    wakeups: AtomicU64,
+    live_keys: AtomicU64,
+}
+
+impl ScopeCell {
+    pub(super) fn new(scope: Scope) -> Self {
+        let cell = Self {
+            options: *scope.options(),
+            scope: Mutex::new(scope),
+            settled: Mutex::new(Vec::new()),
+            wakeups: AtomicU64::new(0),
+            live_keys: AtomicU64::new(0),
+        };
+        cell.with(|_| ());
+        cell
+    }
+
+    pub(super) const fn options(&self) -> &ScopeOptions {
+        &self.options
+    }
+
+    /// Works with the scope, after everything that was settled so far.
+    pub(super) fn with<R>(&self, work: impl FnOnce(&mut Scope) -> R) -> R {
+        let mut scope = lock(&self.scope);
+        self.tell(&mut scope);
+        let answer = work(&mut scope);
+        self.tell(&mut scope);
+        drop(scope);
+        self.tell_if_free();
+        answer
+    }
+
+    /// Everything that `pipe` reserved up to batch `number` is committed.
+    pub(super) fn settle(&self, pipe: PipeId, number: BatchNumber) {
+        lock(&self.settled).push((pipe, number));
+        self.tell_if_free();
+    }
+
+    /// See [`Scope::wakeups`].
+    pub(super) fn wakeups(&self) -> u64 {
+        self.tell_if_free();
+        self.wakeups.load(Ordering::Acquire)
+    }
+
+    /// See [`Scope::live_keys`]; as of the last decision or commit.
+    pub(super) fn live_keys(&self) -> u64 {
+        self.live_keys.load(Ordering::Relaxed)
+    }
+
+    /// Who comes while the lock is taken leaves its note to the one that has it, which looks for
+    /// notes once more after it let go.
+    fn tell_if_free(&self) {
+        while !lock(&self.settled).is_empty() {
+            match self.scope.try_lock() {
+                Ok(mut scope) => self.tell(&mut scope),
+                Err(TryLockError::Poisoned(scope)) => self.tell(&mut scope.into_inner()),
+                Err(TryLockError::WouldBlock) => return,
+            }
+        }
+    }
+
+    fn tell(&self, scope: &mut Scope) {
+        let settled = std::mem::take(&mut *lock(&self.settled));
+        for (pipe, number) in settled {
+            scope.commit(pipe, number);
+        }
+        self.wakeups.store(scope.wakeups(), Ordering::Release);
+        self.live_keys.store(scope.live_keys(), Ordering::Relaxed);
+    }
+}
