@@ -1,2 +1,67 @@
-//! The onceflow program.
-fn main() {}
+//! The onceflow program: the command line, and the wiring of what the crates below it do.
+//!
+//! It is for turning what was typed into calls, and what came of them into text and an exit code.
+//! It deliberately decides nothing about events.
+//!
+//! Start reading at [`main`]: [`args`] is what was typed, [`command`] the same checked, and
+//! [`commands`] has a file for each.
+
+mod args;
+mod command;
+mod commands;
+mod demo;
+mod exit;
+mod generate;
+mod logs;
+mod note;
+mod print;
+mod progress;
+mod signals;
+mod summary;
+mod tap;
+mod test_clock;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::args::RawArgs;
+use crate::command::Command;
+use crate::commands::run::Asked;
+use crate::exit::{Exit, Failure};
+use crate::test_clock::OffsetClock;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match start(RawArgs::parse()) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            // A config's errors bring their own headline.
+            let says_so = failure.message.starts_with("error");
+            eprintln!("{}{}", if says_so { "" } else { "error: " }, failure.message);
+            failure.exit.into()
+        }
+    }
+}
+
+fn start(raw: RawArgs) -> Result<Exit, Failure> {
+    let clock = OffsetClock::new(raw.global.test_clock.as_deref())?;
+    let noted = logs::start(raw.global.verbose, raw.global.log_format, clock.clone());
+    match Command::new(raw)? {
+        Command::Run { pipes, data_dir, reread, json, progress_lines } => {
+            let asked = Asked { pipes, data_dir, reread, json, progress_lines };
+            commands::run::run(&asked, &clock, &noted)
+        }
+        Command::Check { pipes } => commands::check::check(&pipes),
+        Command::Schema => commands::schema::schema(),
+        Command::Generate { config, amount, out } => {
+            commands::generate::generate(&config, amount, &out)
+        }
+        Command::Report { data_dir, json } => commands::report::report(&data_dir, json, &clock),
+        Command::Tap { data_dir, filter, limit } => tap::tap(&data_dir, &filter, limit),
+        Command::Demo { dir, events } => demo::demo(dir, events, &clock),
+        Command::ConfigDocs => commands::schema::docs(),
+    }
+}

@@ -1,0 +1,177 @@
+//! The command line, checked: every value in here can be used as it is.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use event::Outcome;
+use pipe::tap::TapFilter;
+
+use crate::args::{RawArgs, RawCommand, RawDataDir, RawOutcome};
+use crate::exit::Failure;
+use crate::generate::Amount;
+
+/// Most events of one `generate`.
+const EVENTS_MAX: u64 = 1_000_000_000_000;
+
+/// Words that have a meaning (see the design) but no program yet.
+const LATER: [&str; 9] =
+    ["serve", "test", "top", "dedup", "dead", "archive", "compact", "sql", "prove"];
+const COMMANDS: [&str; 7] = ["run", "check", "schema", "generate", "report", "tap", "demo"];
+
+/// What to do.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Run { pipes: Vec<PathBuf>, data_dir: PathBuf, reread: bool, json: bool, progress_lines: bool },
+    Check { pipes: Vec<PathBuf> },
+    Schema,
+    Generate { config: PathBuf, amount: Amount, out: Output },
+    Report { data_dir: PathBuf, json: bool },
+    Tap { data_dir: PathBuf, filter: TapFilter, limit: Option<u64> },
+    Demo { dir: Option<PathBuf>, events: u64 },
+    ConfigDocs,
+}
+
+/// Where generated events go.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Output {
+    Stdout,
+    File(PathBuf),
+}
+
+impl Command {
+    /// Checks what was typed.
+    pub(crate) fn new(raw: RawArgs) -> Result<Command, Failure> {
+        Ok(match raw.command {
+            RawCommand::Run { pipes, data_dir, reread, json, progress_lines } => {
+                let data_dir = data_folder(data_dir, &pipes);
+                Command::Run { pipes, data_dir, reread, json, progress_lines }
+            }
+            RawCommand::Check { pipes } => Command::Check { pipes },
+            RawCommand::Schema => Command::Schema,
+            RawCommand::Generate { config, events, duplicates, seed, out } => {
+                let events = count("--events", &events)?;
+                let duplicates = share("--duplicates", &duplicates, events)?;
+                let stdout = out == Path::new("-");
+                let out = if stdout { Output::Stdout } else { Output::File(out) };
+                Command::Generate { config, amount: Amount { events, duplicates, seed }, out }
+            }
+            RawCommand::Report { pipes, data_dir, json } => {
+                Command::Report { data_dir: data_folder(data_dir, &pipes), json }
+            }
+            RawCommand::Tap { pipes, data_dir, pipe, outcome, limit } => Command::Tap {
+                data_dir: data_folder(data_dir, &pipes),
+                filter: TapFilter { pipe, outcome: outcome.map(to_outcome) },
+                limit,
+            },
+            RawCommand::Demo { dir, events } => {
+                let events = count("--events", &events)?;
+                if events < 1000 {
+                    return Err(Failure::usage("--events: the demo takes at least 1,000"));
+                }
+                Command::Demo { dir, events }
+            }
+            RawCommand::ConfigDocs => Command::ConfigDocs,
+            RawCommand::Other(words) => return Err(other(&words)),
+        })
+    }
+}
+
+/// `--data-dir`, else `onceflow-data` next to the first config, else here.
+fn data_folder(raw: RawDataDir, pipes: &[PathBuf]) -> PathBuf {
+    raw.data_dir.unwrap_or_else(|| {
+        let next_to = pipes.first().and_then(|pipe| pipe.parent()).unwrap_or(Path::new(""));
+        next_to.join("onceflow-data")
+    })
+}
+
+fn to_outcome(raw: RawOutcome) -> Outcome {
+    match raw {
+        RawOutcome::Delivered => Outcome::Delivered,
+        RawOutcome::Duplicate => Outcome::Duplicate,
+        RawOutcome::Filtered => Outcome::Filtered,
+        RawOutcome::Rejected => Outcome::Rejected,
+        RawOutcome::Dead => Outcome::Dead,
+        RawOutcome::Returned => Outcome::Returned,
+    }
+}
+
+/// `1000000`, `1_000_000`, `1M`, `250k`.
+fn count(option: &str, text: &str) -> Result<u64, Failure> {
+    let plain = text.replace(['_', ','], "");
+    let (digits, factor) = match plain.strip_suffix(['k', 'K']) {
+        Some(digits) => (digits, 1_000),
+        None => match plain.strip_suffix(['m', 'M']) {
+            Some(digits) => (digits, 1_000_000),
+            None => (plain.as_str(), 1),
+        },
+    };
+    let number = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
+    number.filter(|number| (1..=EVENTS_MAX).contains(number)).ok_or_else(|| {
+        Failure::usage(format!(
+            "{option}: `{text}` isn't a number from 1 to {EVENTS_MAX}; write it like 1000000, 250k or 2M"
+        ))
+    })
+}
+
+/// `10%` of `events`; at least one event is new.
+fn share(option: &str, text: &str, events: u64) -> Result<u64, Failure> {
+    let wrong = || {
+        Failure::usage(format!(
+            "{option}: `{text}` isn't a share from 0% to 99%; write it like 10% or 0.1"
+        ))
+    };
+    let share = match text.trim().strip_suffix('%') {
+        Some(percent) => percent.trim().parse::<f64>().map_err(|_| wrong())? / 100.0,
+        None => text.trim().parse::<f64>().map_err(|_| wrong())?,
+    };
+    if !(0.0..=0.99).contains(&share) {
+        return Err(wrong());
+    }
+    Ok(((events as f64 * share).round() as u64).min(events.saturating_sub(1)))
+}
+
+fn other(words: &[OsString]) -> Failure {
+    let word = words.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
+    if LATER.contains(&word.as_str()) {
+        return Failure::usage(format!(
+            "`onceflow {word}` isn't built yet; what is there: {}",
+            COMMANDS.join(", ")
+        ));
+    }
+    let distance = |name: &&&str| strsim::damerau_levenshtein(name, &word);
+    let nearest = COMMANDS.iter().min_by_key(distance).filter(|name| distance(name) <= 2);
+    Failure::usage(match nearest {
+        Some(name) => format!("there is no command `{word}`; did you mean `{name}`?"),
+        None => format!("there is no command `{word}`; there are: {}", COMMANDS.join(", ")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_and_shares_are_read_as_people_write_them() {
+        for (text, number) in [("7", 7), ("1_000", 1000), ("250k", 250_000), ("2M", 2_000_000)] {
+            assert_eq!(count("--events", text).unwrap(), number, "{text}");
+        }
+        for text in ["", "0", "-1", "1.5", "k", "99999999999999"] {
+            assert!(count("--events", text).is_err(), "{text}");
+        }
+        for (text, number) in [("10%", 100), ("0.1", 100), ("0", 0), ("99 %", 990), ("0.04%", 0)] {
+            assert_eq!(share("--duplicates", text, 1000).unwrap(), number, "{text}");
+        }
+        for text in ["10", "100%", "-1%", "x", "%", "nan"] {
+            assert!(share("--duplicates", text, 1000).is_err(), "{text}");
+        }
+        assert_eq!(share("--duplicates", "99%", 1).unwrap(), 0, "one event can't be a copy");
+    }
+
+    #[test]
+    fn the_data_folder_stands_next_to_the_first_config() {
+        let folder = |pipe: &str| data_folder(RawDataDir { data_dir: None }, &[pipe.into()]);
+        assert_eq!(folder("examples/a.yaml"), Path::new("examples/onceflow-data"));
+        assert_eq!(folder("a.yaml"), Path::new("onceflow-data"));
+        assert_eq!(data_folder(RawDataDir { data_dir: None }, &[]), Path::new("onceflow-data"));
+    }
+}

@@ -1,0 +1,105 @@
+//! Writes `last-run.json` (see [`console::last_run`]) at the start and at the end of a run.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use console::last_run::{FILE, LastRun, PipeRun, SinkRun, VERSION};
+use event::Clock as _;
+use journal::Disk;
+use pipe::RunSummary;
+use pipe::config::{PipeConfig, SinkKind};
+
+use crate::logs::Notes;
+use crate::test_clock::OffsetClock;
+
+/// The note of the run that is under way.
+#[derive(Clone)]
+pub(crate) struct Note {
+    data_dir: PathBuf,
+    disk: Arc<dyn Disk>,
+    clock: OffsetClock,
+    run: LastRun,
+}
+
+impl Note {
+    pub(crate) fn new(
+        data_dir: &Path,
+        disk: Arc<dyn Disk>,
+        clock: OffsetClock,
+        configs: &[PipeConfig],
+    ) -> Note {
+        let run = LastRun {
+            version: VERSION,
+            onceflow_version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            started_ms: clock.now_ms(),
+            pipes: configs.iter().map(|config| pipe_run(config, data_dir)).collect(),
+            ..LastRun::default()
+        };
+        Note { data_dir: data_dir.to_owned(), disk, clock, run }
+    }
+
+    /// The data folder is ours.
+    pub(crate) fn started(&self) {
+        self.write(&self.run);
+    }
+
+    /// The run ended in order.
+    pub(crate) fn ended(&self, summary: &RunSummary, notes: &Notes) {
+        // The lock is free by now: a run that started meanwhile has a note of its own.
+        let ours = LastRun::read(&self.data_dir).ok().flatten();
+        if ours.is_some_and(|note| note.pid != self.run.pid) {
+            return;
+        }
+        let mut run = self.run.clone();
+        run.ended_ms = Some(self.clock.now_ms());
+        run.warnings = notes.warnings;
+        run.errors = notes.errors;
+        run.messages = notes.messages.clone();
+        for (pipe, did) in run.pipes.iter_mut().zip(&summary.pipes) {
+            pipe.failure = did.failure.as_ref().map(ToString::to_string);
+            pipe.remarks = did.remarks.clone();
+            let reasons = did.totals.reasons.iter();
+            pipe.reasons = reasons.map(|(reason, count)| ((*reason).to_owned(), *count)).collect();
+        }
+        self.write(&run);
+    }
+
+    fn write(&self, run: &LastRun) {
+        if let Err(error) = self.try_write(run) {
+            tracing::warn!(%error, "cannot write {FILE}; the report will know less");
+        }
+    }
+
+    /// Nothing is decided by the note, so it is replaced in one step but never synced.
+    fn try_write(&self, run: &LastRun) -> io::Result<()> {
+        let text = serde_json::to_vec_pretty(run)?;
+        let fresh = self.data_dir.join(format!("{FILE}.tmp"));
+        match self.disk.unlink(&fresh) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        self.disk.create_new(&fresh)?.write_at(0, &text)?;
+        self.disk.rename(&fresh, &self.data_dir.join(FILE))
+    }
+}
+
+fn pipe_run(config: &PipeConfig, data_dir: &Path) -> PipeRun {
+    let sinks = config.sinks.iter().map(|sink| {
+        let (kind, path) = match &sink.kind {
+            SinkKind::File(file) => ("file", Some(file.path.clone())),
+            SinkKind::Stdout => ("stdout", None),
+            SinkKind::Lake(lake) => ("lake", Some(lake.path.clone())),
+        };
+        SinkRun { name: sink.name.clone(), kind: kind.to_owned(), path }
+    });
+    let rejected = data_dir.join("rejected").join(format!("{}.ndjson", config.pipe));
+    PipeRun {
+        pipe: config.pipe.clone(),
+        sinks: sinks.collect(),
+        rejected: config.rejected.path.clone().unwrap_or(rejected),
+        storage_bytes_max: config.limits.storage_bytes_max,
+        ..PipeRun::default()
+    }
+}

@@ -1,0 +1,88 @@
+//! How far a run is: on a terminal one line that moves, in the demo a line per batch.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use console::show;
+use pipe::tap::TapHub;
+
+use crate::tap::Server;
+use crate::test_clock::pause;
+
+/// A run that is over sooner shows no progress.
+const SHOW_AFTER: Duration = Duration::from_secs(1);
+/// What a line begins with that the demo reads.
+pub(crate) const LINE: &str = "progress ";
+
+/// The thread that goes along with a run.
+pub(crate) struct Companion {
+    over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<Option<Server>>>,
+}
+
+/// Starts it. `opened` is called once the data folder is ours, and opens the socket for `tap`.
+pub(crate) fn start(
+    taps: TapHub,
+    lines: bool,
+    opened: impl FnOnce() -> Option<Server> + Send + 'static,
+) -> Companion {
+    let over = Arc::new(AtomicBool::new(false));
+    let watched = Arc::clone(&over);
+    let go_along = move || follow(&taps, lines, opened, &watched);
+    let thread = std::thread::Builder::new().name("progress".to_owned()).spawn(go_along);
+    if let Err(error) = &thread {
+        tracing::warn!(%error, "no thread for progress and tap; the run goes on without");
+    }
+    Companion { over, thread: thread.ok() }
+}
+
+impl Companion {
+    /// The run is over.
+    pub(crate) fn end(self) -> Option<Server> {
+        self.over.store(true, Ordering::Release);
+        self.thread.and_then(|thread| thread.join().ok().flatten())
+    }
+}
+
+fn follow(
+    taps: &TapHub,
+    lines: bool,
+    opened: impl FnOnce() -> Option<Server>,
+    over: &AtomicBool,
+) -> Option<Server> {
+    let began = Instant::now();
+    let (mut opened, mut server) = (Some(opened), None);
+    let terminal = std::io::stderr().is_terminal() && !lines;
+    let (mut shown, mut seen) = (false, 0);
+    while !over.load(Ordering::Acquire) {
+        let progress = taps.progress();
+        if progress.is_open()
+            && let Some(opened) = opened.take()
+        {
+            server = opened();
+        }
+        let settled = progress.settled();
+        if lines && settled > seen {
+            seen = settled;
+            eprintln!("{LINE}{settled}");
+        }
+        if terminal && began.elapsed() > SHOW_AFTER {
+            let rate = settled as f64 / began.elapsed().as_secs_f64();
+            eprint!(
+                "\r\x1b[K{} settled, {}/s",
+                show::counted(settled, "event"),
+                show::count(rate as u64)
+            );
+            let _ = std::io::stderr().flush(); // a terminal that has gone shows nothing
+            shown = true;
+        }
+        pause();
+    }
+    if shown {
+        eprint!("\r\x1b[K");
+    }
+    server
+}
