@@ -267,18 +267,29 @@ impl Limit {
 }
 
 fn percent_decode(input: &[u8], out: &mut Vec<u8>) -> Result<(), DecodeFault> {
-    out.reserve(input.len());
+    // Byte by byte: in JSON that was sent like this, every few bytes there is an escape.
+    let start = out.len();
+    out.resize(start + input.len(), 0);
+    let mut slots = out.iter_mut().skip(start);
     let mut rest = input;
-    while let Some(len) = memchr::memchr(b'%', rest) {
-        let broken = DecodeFault::UrlBroken { at: input.len() - rest.len() + len };
-        let (plain, escape) = rest.split_at_checked(len).ok_or(broken)?;
-        let [_, high, low, after @ ..] = escape else { return Err(broken) };
-        let (high, low) = hex(*high).zip(hex(*low)).ok_or(broken)?;
-        out.extend_from_slice(plain);
-        out.push(high << 4 | low);
-        rest = after;
+    let mut written = 0;
+    while let [first, after @ ..] = rest {
+        let byte = if *first == b'%' {
+            let broken = DecodeFault::UrlBroken { at: input.len() - rest.len() };
+            let [high, low, after @ ..] = after else { return Err(broken) };
+            let (high, low) = hex(*high).zip(hex(*low)).ok_or(broken)?;
+            rest = after;
+            high << 4 | low
+        } else {
+            rest = after;
+            *first
+        };
+        if let Some(slot) = slots.next() {
+            *slot = byte;
+        }
+        written += 1;
     }
-    out.extend_from_slice(rest);
+    out.truncate(start + written);
     Ok(())
 }
 

@@ -31,17 +31,11 @@ impl Answers {
 /// Whether an event matches.
 pub(super) fn matches(pattern: &Pattern, json: &[u8]) -> bool {
     let Some(top) = pattern.nodes.first() else { return false };
-    let mut walk = Walk {
-        pattern,
-        held: Answers::default(),
-        seen: Answers::default(),
-        arrays_of_objects: false,
-    };
-    if walk.object(Raw::new(json), top).is_break() {
-        return true;
-    }
-    if walk.arrays_of_objects {
-        return arrays::matches(pattern, json);
+    let mut walk = Walk { pattern, held: Answers::default(), seen: Answers::default() };
+    match walk.object(Raw::new(json), top) {
+        ControlFlow::Break(Stop::Holds) => return true,
+        ControlFlow::Break(Stop::ArrayOfObjects) => return arrays::matches(pattern, json),
+        ControlFlow::Continue(()) => {}
     }
     if pattern.asks_for_absence {
         for (condition, asked) in pattern.conditions.iter().enumerate() {
@@ -53,21 +47,26 @@ pub(super) fn matches(pattern: &Pattern, json: &[u8]) -> bool {
     pattern.rule.holds(&walk.held)
 }
 
+/// Why a walk ends early.
+enum Stop {
+    /// The whole pattern holds: what is still to come can't change that.
+    Holds,
+    /// The pattern leads into an array of objects or arrays. Which fields stand in the same
+    /// element isn't known here.
+    ArrayOfObjects,
+}
+
 struct Walk<'p> {
     pattern: &'p Pattern,
     /// The conditions that hold for some value of their field.
     held: Answers,
     /// The conditions whose field has a value.
     seen: Answers,
-    /// There is an array of objects or arrays where the pattern leads into it. Which fields stand
-    /// in the same element isn't known here, and such an array wasn't entered.
-    arrays_of_objects: bool,
 }
 
 impl Walk<'_> {
-    /// Goes through an object. Breaks off as soon as the whole pattern holds: what is still to come
-    /// can't change that, unless it asks for absence.
-    fn object(&mut self, object: Raw<'_>, node: &Node) -> ControlFlow<()> {
+    /// Goes through an object.
+    fn object(&mut self, object: Raw<'_>, node: &Node) -> ControlFlow<Stop> {
         for (name, value) in object.members() {
             if let Some(child) = child(self.pattern, node, name) {
                 self.value(value, child)?;
@@ -76,15 +75,17 @@ impl Walk<'_> {
         ControlFlow::Continue(())
     }
 
-    fn value(&mut self, value: Raw<'_>, node: &Node) -> ControlFlow<()> {
+    fn value(&mut self, value: Raw<'_>, node: &Node) -> ControlFlow<Stop> {
         match value.kind() {
             Kind::Object if node.children.is_empty() => ControlFlow::Continue(()),
             Kind::Object => self.object(value, node),
             Kind::Array => {
                 for element in value.elements() {
                     match element.kind() {
-                        Kind::Object => self.arrays_of_objects |= !node.children.is_empty(),
-                        Kind::Array => self.arrays_of_objects = true,
+                        Kind::Object if node.children.is_empty() => {}
+                        Kind::Object | Kind::Array => {
+                            return ControlFlow::Break(Stop::ArrayOfObjects);
+                        }
                         _ => self.scalar(element, node)?,
                     }
                 }
@@ -95,7 +96,7 @@ impl Walk<'_> {
     }
 
     #[inline]
-    fn scalar(&mut self, value: Raw<'_>, node: &Node) -> ControlFlow<()> {
+    fn scalar(&mut self, value: Raw<'_>, node: &Node) -> ControlFlow<Stop> {
         let mut more = false;
         for &condition in &node.conditions {
             let Some(asked) = self.pattern.conditions.get(condition) else { continue };
@@ -105,7 +106,7 @@ impl Walk<'_> {
             }
         }
         if more && !self.pattern.asks_for_absence && self.pattern.rule.holds(&self.held) {
-            return ControlFlow::Break(());
+            return ControlFlow::Break(Stop::Holds);
         }
         ControlFlow::Continue(())
     }

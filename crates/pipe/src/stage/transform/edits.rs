@@ -5,7 +5,7 @@ use std::ops::Range;
 use event::json::Raw;
 use event::path::FieldPath;
 
-use super::{Target, TransformFault};
+use super::TransformFault;
 
 /// Changes to one payload, from front to back.
 #[derive(Debug, Default)]
@@ -27,7 +27,13 @@ pub(super) struct Member {
 
 impl Member {
     pub(super) fn is_named(&self, payload: &[u8], name: &str) -> bool {
-        payload.get(self.name.clone()).is_some_and(|own| Raw::new(own).is_str(name))
+        let Some(own) = payload.get(self.name.clone()) else { return false };
+        let inner = own.get(1..own.len().saturating_sub(1)).unwrap_or_default();
+        // Most names hold no escape and compare as they stand.
+        if memchr::memchr(b'\\', inner).is_none() {
+            return inner == name.as_bytes();
+        }
+        Raw::new(own).is_str(name)
     }
 
     pub(super) fn value<'a>(&self, payload: &'a [u8]) -> Raw<'a> {
@@ -129,16 +135,16 @@ impl Removal {
     }
 }
 
-/// The one member with the target's name, by its place; `None` if there is none.
+/// The one member with this name, by its place; `None` if there is none.
 pub(super) fn find(
     members: &[Member],
     payload: &[u8],
-    target: &Target,
+    name: &str,
 ) -> Result<Option<usize>, TransformFault> {
     let mut named = members
         .iter()
         .enumerate()
-        .filter(|(_, member)| member.is_named(payload, &target.name))
+        .filter(|(_, member)| member.is_named(payload, name))
         .map(|(index, _)| index);
     let found = named.next();
     if named.next().is_some() {

@@ -212,7 +212,7 @@ fn kinds(step: &TransformConfig) -> Vec<Kind> {
             or_refuse(kind, "split", field)
         }
         TransformConfig::Time { field, from, to } => {
-            vec![Kind::Time(time::Time { field: field.clone(), from: *from, to: *to })]
+            vec![Kind::Time(time::Time::new(field, *from, *to))]
         }
         TransformConfig::Rename { from, to } => {
             let kind = Target::of(from).map(|target| Kind::Rename(rename::Rename::new(target, to)));
@@ -247,7 +247,7 @@ impl Kind {
     fn error(&self, position: usize, what: TransformFault) -> TransformError {
         let (kind, field) = match self {
             Kind::Split(step) => ("split", step.field()),
-            Kind::Time(step) => ("time", &step.field),
+            Kind::Time(step) => ("time", step.field()),
             Kind::Rename(step) => ("rename", step.field()),
             Kind::Drop(step) => ("drop", step.field()),
             Kind::NotAName(kind, field) => (*kind, field),

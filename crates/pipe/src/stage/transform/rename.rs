@@ -29,7 +29,7 @@ impl Rename {
 
     pub(super) fn edit(&self, payload: &[u8], edits: &mut Edits) -> Result<(), TransformFault> {
         let members = edits.members_around(payload, self.target.parent.as_ref())?;
-        let found = edits::find(&members, payload, &self.target);
+        let found = edits::find(&members, payload, &self.target.name);
         if let Ok(Some(own)) = found
             && self.to != self.target.name
         {

@@ -6,6 +6,9 @@ use event::path::FieldPath;
 use super::edits::{self, Edits, Member};
 use super::{Target, TransformFault};
 
+/// The most names that a text is cut into; configuration takes no more.
+pub(super) const NAMES_MAX: usize = 16;
+
 /// Cuts the text of a field at a separator, into fields with the given names in the same object.
 ///
 /// - The field itself stays. The new ones stand right after it, in the order of their names.
@@ -25,7 +28,7 @@ pub(super) struct Split {
 
 impl Split {
     pub(super) fn new(target: Target, at: &str, into: &[String]) -> Split {
-        let into = into.iter().map(|name| {
+        let into = into.iter().take(NAMES_MAX).map(|name| {
             let mut json = Vec::new();
             edits::push_string(name, &mut json);
             (name.as_str().into(), json.into())
@@ -50,7 +53,7 @@ impl Split {
         members: &[Member],
         edits: &mut Edits,
     ) -> Result<(), TransformFault> {
-        let Some(own) = edits::find(members, payload, &self.target)? else { return Ok(()) };
+        let Some(own) = edits::find(members, payload, &self.target.name)? else { return Ok(()) };
         let Some(value) = members.get(own).map(|member| member.value(payload)) else {
             return Ok(());
         };
@@ -60,20 +63,19 @@ impl Split {
             _ => return Err(TransformFault::NotText),
         }
         let parts = Parts::of(value, &self.at, self.into.len())?;
-        self.refuse_doubles(payload, members)?;
+        let present = self.present(payload, members)?;
         for (index, member) in members.iter().enumerate() {
-            let name = self.into.iter().position(|(name, _)| member.is_named(payload, name));
-            if let Some(part) = name.and_then(|index| parts.get(index)) {
-                edits.replace(member.value.clone(), |out| part.push(out));
+            if present.iter().any(Option::is_some) {
+                let name = present.iter().position(|place| *place == Some(index));
+                if let Some(part) = name.and_then(|name| parts.get(name)) {
+                    edits.replace(member.value.clone(), |out| part.push(out));
+                }
             }
             if index != own {
                 continue;
             }
-            // Two changes at one place would be fine, too: the first one ends where this begins.
-            let new = self.into.iter().enumerate().filter(|(_, (name, _))| {
-                !members.iter().any(|member| member.is_named(payload, name))
-            });
-            for (index, (_, name)) in new {
+            let new = self.into.iter().zip(present).enumerate();
+            for (index, ((_, name), _)) in new.filter(|(_, (_, place))| place.is_none()) {
                 let Some(part) = parts.get(index) else { continue };
                 edits.replace(member.value.end..member.value.end, |out| {
                     out.push(b',');
@@ -86,13 +88,17 @@ impl Split {
         Ok(())
     }
 
-    fn refuse_doubles(&self, payload: &[u8], members: &[Member]) -> Result<(), TransformFault> {
-        for (name, _) in &self.into {
-            if members.iter().filter(|member| member.is_named(payload, name)).nth(1).is_some() {
-                return Err(TransformFault::Ambiguous);
-            }
+    /// Which member has each of the names already.
+    fn present(
+        &self,
+        payload: &[u8],
+        members: &[Member],
+    ) -> Result<[Option<usize>; NAMES_MAX], TransformFault> {
+        let mut present = [None; NAMES_MAX];
+        for ((name, _), place) in self.into.iter().zip(&mut present) {
+            *place = edits::find(members, payload, name)?;
         }
-        Ok(())
+        Ok(present)
     }
 }
 
