@@ -1,8 +1,8 @@
-//! Many bytes at once: what of a block of 32 bytes ends or breaks a string, and how many digits a
+//! A few bytes at once: what of a block of 32 bytes ends or breaks a string, and how many digits a
 //! number begins with.
 //!
 //! SSE2 is part of every x86_64, so nothing is detected at run time. Other targets take the
-//! portable way, which looks at eight bytes at once.
+//! portable way.
 
 /// How many bytes [`string_marks`] looks at.
 pub(super) const BLOCK: usize = 32;
@@ -16,11 +16,29 @@ pub(super) struct Marks {
     pub(super) high: u32,
 }
 
+#[cfg(not(target_arch = "x86_64"))]
+pub(super) use portable::{digits, string_marks};
 #[cfg(target_arch = "x86_64")]
 pub(super) use sse2::{digits, string_marks};
 
-#[cfg(not(target_arch = "x86_64"))]
-pub(super) use portable::{digits, string_marks};
+#[cfg(any(test, not(target_arch = "x86_64")))]
+mod portable {
+    use super::{BLOCK, Marks};
+
+    #[inline(always)]
+    pub(in super::super) fn string_marks(block: &[u8; BLOCK]) -> Marks {
+        block.iter().rev().fold(Marks { stops: 0, high: 0 }, |marks, byte| Marks {
+            stops: marks.stops << 1 | u32::from(matches!(byte, b'"' | b'\\' | 0..0x20)),
+            high: marks.high | u32::from(byte & 0x80),
+        })
+    }
+
+    /// How many of the bytes are digits, from the front.
+    #[inline(always)]
+    pub(in super::super) fn digits(bytes: &[u8; 16]) -> usize {
+        bytes.iter().take_while(|byte| byte.is_ascii_digit()).count()
+    }
+}
 
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
@@ -32,7 +50,6 @@ mod sse2 {
 
     use super::{BLOCK, Marks};
 
-    /// Bytes that end or break a string, a bit for each.
     #[inline(always)]
     fn stops(bytes: __m128i) -> u32 {
         // SAFETY: these are SSE2 instructions, which every x86_64 has, on values only.
@@ -68,5 +85,41 @@ mod sse2 {
             _mm_movemask_epi8(_mm_cmplt_epi8(shifted, _mm_set1_epi8(i8::MIN + 10)))
         };
         (!digit).trailing_zeros() as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn all_ways_see_the_same(
+            block in prop::array::uniform32(any::<u8>()), text in "[ -~é\"\\\\\0\n]{32}"
+        ) {
+            let text = text.as_bytes().first_chunk().unwrap();
+            for block in [&block, text] {
+                let (own, other) = (string_marks(block), portable::string_marks(block));
+                prop_assert_eq!(own.stops, other.stops);
+                prop_assert_eq!(own.high != 0, other.high != 0);
+            }
+        }
+
+        #[test]
+        fn digits_are_counted(front in "[0-9]{0,16}", after in "[!-~]{16}") {
+            let text = front + &after;
+            let bytes = text.as_bytes().first_chunk().unwrap();
+            prop_assert_eq!(digits(bytes), portable::digits(bytes));
+        }
+    }
+
+    #[test]
+    fn every_byte_is_a_stop_or_not_and_a_digit_or_not() {
+        for byte in 0..=u8::MAX {
+            let stop = byte == b'"' || byte == b'\\' || byte < 0x20;
+            assert_eq!(string_marks(&[byte; BLOCK]).stops, if stop { u32::MAX } else { 0 });
+            assert_eq!(digits(&[byte; 16]), if byte.is_ascii_digit() { 16 } else { 0 });
+        }
     }
 }

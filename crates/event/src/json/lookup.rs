@@ -1,7 +1,8 @@
 //! Looking around in a payload that was scanned, without a selection.
 
-use super::scan::{Next, Scanner, Stop};
-use super::{JsonError, JsonErrorKind, Raw, text};
+use super::grammar::{self, Next, byte, space};
+use super::strings::{Searched, Strings};
+use super::{Expected, JsonError, JsonErrorKind, Raw, text, walk};
 use crate::path::{FieldPath, Step};
 
 /// The members of an object: name (a [`Raw`] string) and value. See [`Raw::members`].
@@ -14,7 +15,7 @@ pub struct Members<'a> {
 
 impl<'a> Members<'a> {
     pub(super) fn new(json: &'a [u8]) -> Members<'a> {
-        Members { json, next: Scanner::new(json).open(0, b'{', b'}') }
+        Members { json, next: inside(json, 0, *b"{}") }
     }
 }
 
@@ -23,11 +24,11 @@ impl<'a> Iterator for Members<'a> {
 
     fn next(&mut self) -> Option<(Raw<'a>, Raw<'a>)> {
         let start = self.next.take()?;
-        let member = member(&mut Scanner::new(self.json), start).ok()?;
+        let member = member(self.json, start).ok()?;
         self.next = member.next;
         let name = self.json.get(start..=member.name_end)?;
         let value = self.json.get(member.value..member.value_end)?;
-        Some((Raw::new(name), Raw::new(value)))
+        Some((Raw::whole(name), Raw::whole(value)))
     }
 }
 
@@ -41,7 +42,7 @@ pub struct Elements<'a> {
 
 impl<'a> Elements<'a> {
     pub(super) fn new(json: &'a [u8]) -> Elements<'a> {
-        Elements { json, next: Scanner::new(json).open(0, b'[', b']') }
+        Elements { json, next: inside(json, 0, *b"[]") }
     }
 }
 
@@ -50,87 +51,72 @@ impl<'a> Iterator for Elements<'a> {
 
     fn next(&mut self) -> Option<Raw<'a>> {
         let start = self.next.take()?;
-        let (end, next) = element(&mut Scanner::new(self.json), start).ok()?;
+        let (end, next) = element(self.json, start).ok()?;
         self.next = next;
-        self.json.get(start..end).map(Raw::new)
+        self.json.get(start..end).map(Raw::whole)
     }
 }
 
 impl FieldPath {
     /// Looks this one field up in a payload that was scanned. Meant for filters and transforms;
     /// a field that every event is asked for belongs into the [`Selection`](super::Selection).
-    /// Unlike there the payload may be any value, and only what stands on the way is looked at.
+    /// Unlike there the payload may be any value, and it is read only as far as it takes.
     ///
     /// # Errors
     /// [`JsonError`] if it comes upon something broken, or if a field on the way stands twice in
     /// its object ([`AmbiguousField`](JsonErrorKind::AmbiguousField) of path 0).
     pub fn get<'a>(&self, json: &'a [u8]) -> Result<Option<Raw<'a>>, JsonError> {
-        let mut scanner = Scanner::new(json);
-        match find(&mut scanner, self.steps()) {
-            Ok(span) => Ok(span.and_then(|(start, end)| json.get(start..end)).map(Raw::new)),
-            Err(Stop) => Err(scanner.error()),
+        let mut start = space(json, 0);
+        if start == json.len() {
+            return grammar::fail(start, JsonErrorKind::Empty);
         }
+        for step in self.steps() {
+            let inside = match step {
+                Step::Field(name) => find_member(json, start, name)?,
+                Step::Index(index) => find_element(json, start, *index)?,
+            };
+            match inside {
+                Some(inside) => start = inside,
+                None => return Ok(None),
+            }
+        }
+        let end = walk::skip(json, start)?;
+        Ok(json.get(start..end).map(Raw::whole))
     }
 }
 
-/// Where the field at the end of the steps begins and ends.
-fn find(scanner: &mut Scanner<'_>, steps: &[Step]) -> Result<Option<(usize, usize)>, Stop> {
-    let start = scanner.space(0);
-    if start == scanner.json().len() {
-        return Err(scanner.stop(start, JsonErrorKind::Empty));
-    }
-    let end = scanner.value(start, 0)?;
-    let mut span = (start, end);
-    for step in steps {
-        let inside = match step {
-            Step::Field(name) => find_member(scanner, span.0, name)?,
-            Step::Index(index) => find_element(scanner, span.0, *index)?,
-        };
-        match inside {
-            Some(inside) => span = inside,
-            None => return Ok(None),
-        }
-    }
-    Ok(Some(span))
-}
-
-fn find_member(
-    scanner: &mut Scanner<'_>,
-    object: usize,
-    name: &str,
-) -> Result<Option<(usize, usize)>, Stop> {
+/// Where the value of the member begins that `name` stands for; `None` also if there is no object.
+fn find_member(json: &[u8], object: usize, name: &str) -> Result<Option<usize>, JsonError> {
     let mut found = None;
-    let mut next = scanner.open(object, b'{', b'}');
+    let mut next = inside(json, object, *b"{}");
     while let Some(start) = next {
-        let member = member(scanner, start)?;
+        let member = member(json, start)?;
         next = member.next;
-        let own = scanner.json().get(start + 1..member.name_end).unwrap_or_default();
+        let own = json.get(start + 1..member.name_end).unwrap_or_default();
         if text::stands_for(own, name.as_bytes()) {
             if found.is_some() {
-                return Err(scanner.stop(start, JsonErrorKind::AmbiguousField(0)));
+                return grammar::fail(start, JsonErrorKind::AmbiguousField(0));
             }
-            found = Some((member.value, member.value_end));
+            found = Some(member.value);
         }
     }
     Ok(found)
 }
 
-fn find_element(
-    scanner: &mut Scanner<'_>,
-    array: usize,
-    index: u32,
-) -> Result<Option<(usize, usize)>, Stop> {
-    let mut next = scanner.open(array, b'[', b']');
-    let mut left = index;
-    while let Some(start) = next {
-        let (end, after) = element(scanner, start)?;
-        if left == 0 {
-            return Ok(Some((start, end)));
-        }
-        left -= 1;
-        next = after;
+/// Where the element at `index` begins; `None` also if there is no array.
+fn find_element(json: &[u8], array: usize, index: u32) -> Result<Option<usize>, JsonError> {
+    let mut next = inside(json, array, *b"[]");
+    for _ in 0..index {
+        let Some(start) = next else { break };
+        (_, next) = element(json, start)?;
     }
-    Ok(None)
+    Ok(next)
+}
+
+/// Where the first content of a container begins; `None` if it is empty, or another.
+fn inside(json: &[u8], at: usize, [open, close]: [u8; 2]) -> Option<usize> {
+    let inside = space(json, at + 1);
+    (byte(json, at) == open && byte(json, inside) != close).then_some(inside)
 }
 
 /// Where the parts of a member stand; `next` is where the next one begins.
@@ -141,21 +127,25 @@ struct Member {
     next: Option<usize>,
 }
 
-fn member(scanner: &mut Scanner<'_>, start: usize) -> Result<Member, Stop> {
-    let name = scanner.name(start)?;
-    let value_end = scanner.value(name.value, 0)?;
-    let next = match scanner.comma(value_end, b'}')? {
+fn member(json: &[u8], quote: usize) -> Result<Member, JsonError> {
+    if byte(json, quote) != b'"' {
+        return grammar::broken(quote, Expected::Name);
+    }
+    let name_end = Searched::default().end(json, quote + 1)?.at;
+    let value = space(json, grammar::colon(json, name_end + 1)?);
+    let value_end = walk::skip(json, value)?;
+    let next = match grammar::next_member(json, value_end)? {
         Next::More(next) => Some(next),
         Next::Closed(_) => None,
     };
-    Ok(Member { name_end: name.end, value: name.value, value_end, next })
+    Ok(Member { name_end, value, value_end, next })
 }
 
 /// Where an element ends, and where the next one begins.
-fn element(scanner: &mut Scanner<'_>, start: usize) -> Result<(usize, Option<usize>), Stop> {
-    let end = scanner.value(start, 0)?;
-    match scanner.comma(end, b']')? {
-        Next::More(next) => Ok((end, Some(next))),
+fn element(json: &[u8], start: usize) -> Result<(usize, Option<usize>), JsonError> {
+    let end = walk::skip(json, start)?;
+    match grammar::next_element(json, end)? {
+        Next::More(next) => Ok((end, Some(space(json, next)))),
         Next::Closed(_) => Ok((end, None)),
     }
 }

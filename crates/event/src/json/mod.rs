@@ -14,15 +14,20 @@
 
 mod block;
 mod error;
+mod fields;
+mod grammar;
+mod lanes;
 mod lookup;
 mod number;
+mod quotes;
 mod raw;
-mod scan;
 mod selection;
+mod strings;
 #[cfg(test)]
 mod tests;
 mod text;
 mod trie;
+mod walk;
 
 pub use error::{Expected, JsonError, JsonErrorKind};
 pub use lookup::{Elements, Members};

@@ -33,18 +33,27 @@ impl<'a> Raw<'a> {
     /// it is cut off. The content is not checked again: on bytes that are no valid JSON the
     /// answers below are wrong, but nothing panics.
     #[must_use]
+    #[inline]
     pub fn new(bytes: &'a [u8]) -> Raw<'a> {
         Raw { bytes: bytes.trim_ascii() }
     }
 
+    /// Exactly the bytes of one value.
+    #[inline]
+    pub(super) fn whole(bytes: &'a [u8]) -> Raw<'a> {
+        Raw { bytes }
+    }
+
     /// The bytes, a string's quotes included.
     #[must_use]
+    #[inline]
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
 
     /// What the value is, by its first byte.
     #[must_use]
+    #[inline]
     pub fn kind(&self) -> Kind {
         match self.bytes.first() {
             Some(b'"') => Kind::String,

@@ -11,19 +11,23 @@ fn selection(paths: &[&str]) -> Selection {
     Selection::new(&paths.iter().map(|path| FieldPath::parse(path).unwrap()).collect::<Vec<_>>())
 }
 
-/// Scans `json` as it stands alone, and again with other bytes right behind it, which must make no
-/// difference.
+/// Scans `json` as it stands alone; the other way to find strings, and other bytes right behind
+/// it, must make no difference.
 fn scan(selection: &Selection, json: &[u8]) -> Result<Found, JsonError> {
     let mut found = Found::default();
     let result = selection.scan(json, &mut found);
+    let same = |again: Result<(), JsonError>, spans: &Found| {
+        assert_eq!(again, result, "{}", json.escape_ascii());
+        for index in 0..selection.paths().len() {
+            assert!(result.is_err() || spans.span(index) == found.span(index));
+        }
+    };
+    let mut other = Found::default();
+    same(selection.scan_searching(json, &mut other), &other);
     for behind in [&[b'"'; 64][..], &[b'7'; 64], &[b' '; 64], &[0xff; 64]] {
         let longer = [json, behind].concat();
-        let mut again = Found::default();
         let (part, _) = longer.split_at(json.len());
-        assert_eq!(selection.scan(part, &mut again), result, "{}", json.escape_ascii());
-        for index in 0..selection.paths().len() {
-            assert!(result.is_err() || again.span(index) == found.span(index));
-        }
+        same(selection.scan(part, &mut other), &other);
     }
     result.map(|()| found)
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::scan::hex4;
+use super::grammar::hex4;
 
 /// The text between the quotes, unescaped. `None` if an escape is half a surrogate pair.
 pub(super) fn unescape(inner: &[u8]) -> Option<Cow<'_, str>> {
