@@ -33,7 +33,8 @@ impl RealDisk {
 
     fn open_with(&self, path: &Path, options: &OpenOptions) -> io::Result<Arc<dyn DiskFile>> {
         let file = Arc::new(options.open(path)?);
-        let syncs = FileSyncs::new(Arc::clone(&file), Arc::clone(&self.pool));
+        let synced = Arc::clone(&file);
+        let syncs = FileSyncs::new(move || synced.sync_data(), Arc::clone(&self.pool));
         Ok(Arc::new(RealFile { file, syncs }))
     }
 }

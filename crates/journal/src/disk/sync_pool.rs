@@ -1,8 +1,6 @@
 //! The threads on which the real disk syncs, and how syncs of one file share one `fdatasync`.
-#![allow(clippy::disallowed_methods)] // syncs of the real disk end here
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io;
 use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -109,7 +107,8 @@ impl PoolShared {
 /// The syncs of one open file. Those that arrive while one runs are answered together by the next:
 /// the one that runs may have begun before their writes.
 pub(super) struct FileSyncs {
-    file: Arc<File>,
+    /// Syncs the file.
+    sync_file: Box<dyn Fn() -> io::Result<()> + Send + Sync>,
     pool: Arc<SyncPool>,
     state: Mutex<SyncState>,
 }
@@ -135,8 +134,12 @@ impl Failure {
 }
 
 impl FileSyncs {
-    pub(super) fn new(file: Arc<File>, pool: Arc<SyncPool>) -> Arc<Self> {
-        Arc::new(Self { file, pool, state: Mutex::new(SyncState::default()) })
+    pub(super) fn new(
+        sync_file: impl Fn() -> io::Result<()> + Send + Sync + 'static,
+        pool: Arc<SyncPool>,
+    ) -> Arc<Self> {
+        let sync_file = Box::new(sync_file);
+        Arc::new(Self { sync_file, pool, state: Mutex::new(SyncState::default()) })
     }
 
     pub(super) fn start(self: &Arc<Self>) -> PendingSync {
@@ -191,12 +194,12 @@ impl FileSyncs {
         }));
     }
 
-    /// One `fdatasync`, after which a failure is remembered for good.
+    /// One sync, after which a failure is remembered for good.
     fn sync_once(&self) -> io::Result<()> {
         if let Some(failure) = &lock(&self.state).failed {
             return Err(failure.again());
         }
-        let outcome = self.file.sync_data();
+        let outcome = (self.sync_file)();
         if let Err(error) = &outcome {
             let failure = Failure { kind: error.kind(), what: error.to_string() };
             lock(&self.state).failed = Some(failure);
@@ -216,5 +219,65 @@ fn copy(error: &io::Error) -> io::Error {
     match error.raw_os_error() {
         Some(code) => io::Error::from_raw_os_error(code),
         None => io::Error::new(error.kind(), error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn syncs_that_wait_together_share_one() {
+        let (entered, enters) = mpsc::channel();
+        let (go, gate) = mpsc::channel::<()>();
+        let gate = Mutex::new(gate);
+        let sync_file = move || {
+            entered.send(()).unwrap();
+            gate.lock().unwrap().recv().unwrap();
+            Ok(())
+        };
+        let syncs = FileSyncs::new(sync_file, Arc::new(SyncPool::new()));
+        let first = syncs.start();
+        enters.recv().unwrap();
+        // The first one runs, and may have begun before these writes.
+        let others: Vec<_> = (0..64).map(|_| syncs.start()).collect();
+        go.send(()).unwrap();
+        first.wait().unwrap();
+        enters.recv().unwrap();
+        go.send(()).unwrap();
+        others.into_iter().for_each(|other| other.wait().unwrap());
+        assert!(enters.try_recv().is_err(), "a third sync was begun");
+        // The caller's own thread does it when none runs.
+        go.send(()).unwrap();
+        syncs.sync().unwrap();
+        enters.recv().unwrap();
+    }
+
+    #[test]
+    fn p7_after_a_failed_sync_every_later_one_fails() {
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&count);
+        let sync_file = move || match counted.fetch_add(1, Ordering::SeqCst) {
+            1 => Err(io::Error::from(io::ErrorKind::QuotaExceeded)),
+            _ => Ok(()),
+        };
+        let syncs = FileSyncs::new(sync_file, Arc::new(SyncPool::new()));
+        syncs.start().wait().unwrap();
+        assert_eq!(syncs.sync().unwrap_err().kind(), io::ErrorKind::QuotaExceeded);
+        assert_eq!(syncs.sync().unwrap_err().kind(), io::ErrorKind::QuotaExceeded);
+        let error = syncs.start().wait().unwrap_err();
+        assert!(error.to_string().contains("an earlier sync of this file failed"), "{error}");
+        assert_eq!(count.load(Ordering::SeqCst), 2, "the system was asked again");
+    }
+
+    #[test]
+    fn more_jobs_than_threads_are_all_done() {
+        let pool = SyncPool::new();
+        let jobs: Vec<_> = (0..100).map(|_| pool.run(|| Ok(()))).collect();
+        jobs.into_iter().for_each(|job| job.wait().unwrap());
+        assert!(lock(&pool.shared.state).threads <= THREADS_MAX);
     }
 }

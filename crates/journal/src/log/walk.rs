@@ -217,7 +217,7 @@ impl Walked {
         let attested = || attested_behind(&*segment.file, &segment.header, offset);
         match bad {
             // What lay between was cut or dropped with the segments that are missing.
-            At::Blank | At::Bad(_) if !follows && attested().is_ok_and(|at| at <= self.end) => {
+            _ if !follows && attested().is_ok_and(|at| at <= self.end) => {
                 OpenError::MissingSegment {
                     dir: dir.to_path_buf(),
                     next: next.path.clone(),

@@ -21,7 +21,7 @@ use crate::disk::{DiskFile, SyncPoint};
 /// Most bytes of records in one group, unless it is a single record.
 const GROUP_BYTES_MAX: u64 = 16 << 20;
 /// Less unused room than this is left in a segment that is done.
-const CUT_BYTES_MIN: u64 = 4096;
+const CUT_BYTES_MIN: u64 = 1024;
 
 /// The segment that is written to.
 struct Active {

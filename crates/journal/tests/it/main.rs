@@ -8,5 +8,12 @@
     missing_docs
 )]
 
+mod bit_flips;
 mod crash_sweep;
+mod disk_full;
+mod faults;
+mod group_commit;
+mod model;
+mod real_disk;
+mod sim_disk;
 mod support;

@@ -94,7 +94,11 @@ impl History {
     }
 
     /// Drops about the first `eighths` of the records.
-    pub(crate) fn drop_eighths(&mut self, journal: &Journal, eighths: u64) -> Result<(), AppendError> {
+    pub(crate) fn drop_eighths(
+        &mut self,
+        journal: &Journal,
+        eighths: u64,
+    ) -> Result<(), AppendError> {
         let dropped = (self.answered as u64 * eighths / 8) as usize;
         self.dropped = self.dropped.max(dropped);
         let position = match self.records.get(dropped) {

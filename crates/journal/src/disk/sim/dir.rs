@@ -47,12 +47,6 @@ impl DirNode {
         }
     }
 
-    /// A sync that failed: some changes are durable, the others are lost although they are seen.
-    pub(super) fn sync_lost(&mut self, rng: &mut Rng) {
-        self.durable = self.survivor(Keep::Half, rng);
-        self.pending.clear();
-    }
-
     /// The folder after a loss of power.
     pub(super) fn after_power_loss(&self, keep: Keep, rng: &mut Rng) -> Self {
         let entries = self.survivor(keep, rng);
