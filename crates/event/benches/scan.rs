@@ -27,10 +27,11 @@ fn main() {
         return;
     }
     let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
-    let cities = ["Oslo", "Amsterdam", "Wien"];
-    let events: Vec<String> = (0..EVENTS)
-        .map(|_| event(&mut numbers, cities[numbers.clone().next(3) as usize]))
-        .collect();
+    let events = (0..EVENTS).map(|_| {
+        let city = numbers.one(&["Oslo", "Amsterdam", "Wien"]);
+        event(&mut numbers, city)
+    });
+    let events: Vec<String> = events.collect();
     compare("compact", &events);
     let spaced = events.iter().map(|event| event.replace("\":", "\": ").replace(",\"", ", \""));
     compare("with spaces", &spaced.collect::<Vec<_>>());
@@ -45,7 +46,6 @@ fn main() {
 }
 
 /// A fixed sequence of numbers that look random (xorshift), so that every run sees the same input.
-#[derive(Clone)]
 struct Numbers(u64);
 
 impl Numbers {

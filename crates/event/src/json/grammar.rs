@@ -42,7 +42,7 @@ pub(super) fn space(json: &[u8], at: usize) -> usize {
 }
 
 #[inline(never)]
-pub(super) fn spaces(json: &[u8], mut at: usize) -> usize {
+fn spaces(json: &[u8], mut at: usize) -> usize {
     while matches!(byte(json, at), b' ' | b'\t' | b'\n' | b'\r') {
         at += 1;
     }
@@ -75,6 +75,7 @@ pub(super) enum Next {
 pub(super) fn next_member(json: &[u8], at: usize) -> Result<Next, JsonError> {
     match byte(json, at) {
         b',' if byte(json, at + 1) == b'"' => Ok(Next::More(at + 1)),
+        b',' if window(json, at + 1) == Some(b" \"") => Ok(Next::More(at + 2)),
         b'}' => Ok(Next::Closed(at + 1)),
         _ => next_member_in_space(json, at),
     }

@@ -82,7 +82,7 @@ impl<S: Strings> Walk<'_, '_, S> {
                     }
                 }
             } else if matches!(first, b' ' | b'\t' | b'\n' | b'\r') {
-                value.at = grammar::spaces(self.json, value.at);
+                value.at += 1;
                 continue;
             } else {
                 grammar::literal(self.json, value.at)?
