@@ -233,8 +233,8 @@ impl Scope {
         self.waiters.len()
     }
 
-    /// Changes whenever something that an event waits for was settled or released. Until then it
-    /// would only wait again.
+    /// Changes whenever something that an event waits for was settled or released. Until then there
+    /// is no need to submit it again.
     #[must_use]
     pub fn wakeups(&self) -> u64 {
         self.waiters.wakeups()

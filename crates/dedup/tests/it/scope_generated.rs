@@ -1,0 +1,435 @@
+//! A scope against its naive reference, over millions of generated events: several pipes and
+//! sources, clocks that move, commits, releases, waiting, and crashes between any two steps.
+//!
+//! Apart from the reference, three promises are checked on what was committed: no key twice within
+//! its window (P2), no duplicate without its original (P3), and at the end nothing is left over
+//! that only needed its wakeup (P1).
+
+use std::collections::{BTreeMap, HashMap};
+
+use dedup::scope::{
+    CommittedKey, DedupClock, FOREVER_MS, LatePolicy, PipeId, Scope, ScopeOptions, SourceId,
+};
+use event::batch::NO_TIME;
+use event::{Batch, BatchNumber, Offset, ShardId};
+
+use crate::scope_kit::{Dice, Incoming, batch, fates};
+use crate::scope_model::{Decision, Model, Progress};
+
+const EVENTS_A_RUN: usize = 10_000;
+const RUNS: u64 = 200;
+const SHARDS: [&str; 3] = ["shard-0", "shard-1", "shard-2"];
+
+/// A pipe as seen from its source: what it has in flight, and what waits.
+#[derive(Default)]
+struct Pipe {
+    next_number: u64,
+    in_flight: Vec<InFlight>,
+    waiting: Vec<Incoming>,
+    /// What `wakeups` said before the last reserve that left events waiting.
+    wakeups_seen: Option<u64>,
+    /// To be submitted again after a release or a crash.
+    again: Vec<Incoming>,
+}
+
+struct InFlight {
+    number: u64,
+    batch: Batch,
+    events: Vec<Incoming>,
+}
+
+/// What is durable.
+#[derive(Default)]
+struct Ledger {
+    keys: Vec<CommittedKey>,
+    progress: Progress,
+}
+
+/// Everything that was ever committed, never forgotten: the judge of P2 and P3.
+#[derive(Default)]
+struct History {
+    delivered: HashMap<u128, Vec<(i64, i64)>>,
+}
+
+struct World {
+    dice: Dice,
+    options: ScopeOptions,
+    scope: Scope,
+    model: Model,
+    pipes: Vec<Pipe>,
+    ledger: Ledger,
+    history: History,
+    now_ms: i64,
+    keys: u64,
+    windows: Vec<i64>,
+    spread_ms: u64,
+    next_start: u64,
+    decided: usize,
+    fates: BTreeMap<&'static str, u64>,
+}
+
+fn options(dice: &mut Dice) -> ScopeOptions {
+    ScopeOptions {
+        clock: dice.of(&[DedupClock::Received, DedupClock::Broker, DedupClock::Event]),
+        lateness_ms: dice.of(&[0, 5, 100, 1_000]),
+        late: dice.of(&[LatePolicy::Reject, LatePolicy::Pass]),
+        clock_ahead_max_ms: dice.of(&[0, 10, 1_000]),
+        source_idle_max_ms: dice.of(&[10, 1_000, 1 << 40]),
+    }
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let mut dice = Dice::new(seed);
+        let options = options(&mut dice);
+        let windows = (0..=dice.below(3))
+            .map(|_| dice.of(&[0, 1, 5, 20, 100, 1_000, 10_000, FOREVER_MS, -1]))
+            .collect();
+        Self {
+            options,
+            scope: Scope::new(options),
+            model: Model::new(options),
+            pipes: (0..1 + dice.below(3)).map(|_| Pipe::default()).collect(),
+            ledger: Ledger::default(),
+            history: History::default(),
+            now_ms: 1_000_000,
+            keys: dice.of(&[2, 20, 300, 5_000]),
+            windows,
+            spread_ms: dice.of(&[1, 30, 300, 3_000]),
+            next_start: 0,
+            decided: 0,
+            fates: BTreeMap::new(),
+            dice,
+        }
+    }
+
+    fn run(&mut self) {
+        for pipe in &mut self.pipes {
+            pipe.next_number = 1;
+        }
+        while self.decided < EVENTS_A_RUN {
+            let pipe = self.dice.below(self.pipes.len() as u64) as usize;
+            match self.dice.below(100) {
+                0..40 => self.receive(pipe),
+                40..50 => self.submit_waiters(pipe, false),
+                50..52 => self.submit_waiters(pipe, true),
+                52..80 => self.commit(pipe),
+                80..85 => self.release(pipe),
+                85..97 => self.move_clock(),
+                97 => self.forget(),
+                98 => self.forget_waiter(pipe),
+                _ if self.dice.one_in(3) => self.crash(),
+                _ => {}
+            }
+            assert_eq!(self.scope.waiting(), self.model.waiting());
+        }
+        self.drain();
+    }
+
+    fn key(&mut self) -> u128 {
+        // Small and large ones, also such that differ in one half only.
+        let of = u128::from(self.dice.below(self.keys));
+        match of % 3 {
+            0 => of,
+            1 => of << 64,
+            _ => of.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835) ^ of << 90,
+        }
+    }
+
+    fn incoming(&mut self, pipe: usize) -> Incoming {
+        self.next_start += 1 + self.dice.below(3);
+        let window_ms = self.dice.of(&self.windows);
+        let back = self.dice.below(self.spread_ms) as i64;
+        let stated_ms = match self.dice.below(60) {
+            0 => NO_TIME,
+            1 => self.now_ms - 20 * self.spread_ms as i64,
+            2 => self.now_ms + self.options.clock_ahead_max_ms + self.dice.below(3) as i64,
+            _ => self.now_ms - back,
+        };
+        Incoming {
+            key: self.key(),
+            window_ms,
+            stated_ms,
+            received_ms: self.now_ms,
+            shard: SHARDS[pipe],
+            start: self.next_start,
+        }
+    }
+
+    fn receive(&mut self, pipe: usize) {
+        let again = std::mem::take(&mut self.pipes[pipe].again);
+        let events = if again.is_empty() {
+            (0..self.dice.below(40)).map(|_| self.incoming(pipe)).collect()
+        } else {
+            again
+        };
+        self.reserve(pipe, events);
+    }
+
+    /// Waiters go in batches of their own, and unless forced only after a wakeup.
+    fn submit_waiters(&mut self, pipe: usize, forced: bool) {
+        if self.pipes[pipe].waiting.is_empty()
+            || (!forced && self.pipes[pipe].wakeups_seen == Some(self.scope.wakeups()))
+        {
+            return;
+        }
+        let events = std::mem::take(&mut self.pipes[pipe].waiting);
+        self.reserve(pipe, events);
+    }
+
+    fn reserve(&mut self, pipe: usize, events: Vec<Incoming>) {
+        let (id, source) = (PipeId(pipe as u16), SourceId(pipe as u16 % 2));
+        let number = self.pipes[pipe].next_number;
+        self.pipes[pipe].next_number += 1;
+        let wakeups = self.scope.wakeups();
+
+        let mut batch = batch(&events);
+        let counts = self.scope.reserve(id, source, BatchNumber(number), &mut batch, self.now_ms);
+        self.model.begin_batch(source, events.len(), self.now_ms);
+        let said = fates(&batch);
+        for (index, event) in events.iter().enumerate() {
+            let expected = self.model.decide(id, source, number, event, self.now_ms);
+            let recorded_ms = expected.recorded_ms.map(|_| batch.events[index].recorded_ms);
+            let decision = Decision { fate: said[index], recorded_ms };
+            assert_eq!(decision, expected, "batch {number} of {id:?}, event {index}: {event:?}");
+            *self.fates.entry(said[index]).or_default() += 1;
+        }
+        let count = |fate: &str| said.iter().filter(|word| **word == fate).count() as u32;
+        assert_eq!(counts.duplicates, count("duplicate"));
+        assert_eq!(counts.waiting, count("waits"));
+        self.decided += events.len();
+
+        let waits: Vec<Incoming> = events
+            .iter()
+            .zip(&said)
+            .filter(|(_, fate)| **fate == "waits")
+            .map(|(event, _)| event.clone())
+            .collect();
+        if !waits.is_empty() {
+            let own = &mut self.pipes[pipe];
+            // Older waiters may not have been submitted: their wakeup is not forgotten.
+            if own.waiting.is_empty() || own.wakeups_seen.is_none() {
+                own.wakeups_seen = Some(wakeups);
+            }
+            own.waiting.extend(waits);
+        }
+        self.pipes[pipe].in_flight.push(InFlight { number, batch, events });
+    }
+
+    /// The oldest batch of a pipe is settled.
+    fn commit(&mut self, pipe: usize) {
+        if self.pipes[pipe].in_flight.is_empty() {
+            return;
+        }
+        let id = PipeId(pipe as u16);
+        let InFlight { number, batch, .. } = self.pipes[pipe].in_flight.remove(0);
+        self.scope.commit(id, BatchNumber(number));
+        self.ledger.keys.extend(self.model.commit(id, number));
+        self.ledger.progress = self.model.progress.clone();
+
+        let words = fates(&batch);
+        for (event, fate) in batch.events.iter().zip(&words) {
+            if event.window_ms < 0 {
+                continue;
+            }
+            let before = self.history.delivered.entry(event.key).or_default();
+            let reached = |window_max_ms: i64| {
+                before.iter().any(|(recorded_ms, window_ms)| {
+                    let window_ms = window_max_ms.min(*window_ms).unsigned_abs();
+                    recorded_ms.abs_diff(event.recorded_ms) < window_ms
+                })
+            };
+            let same = reached(FOREVER_MS);
+            // Of two events of other windows in flight in two pipes, the first to reserve may be
+            // the last to commit: both windows must reach then.
+            let twice = reached(event.window_ms);
+            match *fate {
+                "deliver" => assert!(!twice, "P2: {:#x} twice", event.key),
+                "duplicate" => assert!(same, "P3: {:#x} has no original", event.key),
+                _ => {}
+            }
+            if fate.starts_with("deliver") {
+                before.push((event.recorded_ms, event.window_ms));
+            }
+        }
+    }
+
+    /// A pipe lets go of its last batches.
+    fn release(&mut self, pipe: usize) {
+        let in_flight = self.pipes[pipe].in_flight.len() as u64;
+        if in_flight == 0 {
+            return;
+        }
+        let keep = self.dice.below(in_flight) as usize;
+        let same_number = self.dice.one_in(2);
+        let id = PipeId(pipe as u16);
+        while self.pipes[pipe].in_flight.len() > keep {
+            let Some(InFlight { number, batch, events }) = self.pipes[pipe].in_flight.pop() else {
+                return;
+            };
+            self.scope.release(id, BatchNumber(number), &batch);
+            self.model.release(id, number);
+            let again = left(&batch, &events);
+            self.pipes[pipe].again.splice(0..0, again);
+            if same_number {
+                self.pipes[pipe].next_number = number;
+            }
+        }
+    }
+
+    fn move_clock(&mut self) {
+        self.now_ms += match self.dice.below(20) {
+            0 => -(self.dice.below(50) as i64),
+            1 => self.dice.below(2_000) as i64,
+            _ => self.dice.below(20) as i64,
+        };
+    }
+
+    fn forget(&mut self) {
+        let through_ms = self.scope.forgotten_through_ms(self.now_ms);
+        let expected = self.model.forget(self.now_ms);
+        assert_eq!(through_ms, expected.unwrap_or(i64::MIN));
+        // A checkpoint: what is forgotten is deleted, and that it was is written down.
+        if self.dice.one_in(2) {
+            self.ledger.progress.forgotten_through_ms = expected;
+            let model = &self.model;
+            self.ledger.keys.retain(|key| model.remembers(key));
+        }
+    }
+
+    /// One that waits is parked, or its whole pipe stops.
+    fn forget_waiter(&mut self, pipe: usize) {
+        let waiting = self.pipes[pipe].waiting.len() as u64;
+        if waiting == 0 {
+            return;
+        }
+        let id = PipeId(pipe as u16);
+        if self.dice.one_in(4) {
+            self.scope.forget_waiters(id);
+            self.model.forget_waiters(id);
+            let waiting = std::mem::take(&mut self.pipes[pipe].waiting);
+            self.pipes[pipe].again.extend(waiting);
+        } else {
+            let at = self.dice.below(waiting) as usize;
+            let event = self.pipes[pipe].waiting.remove(at);
+            let shard = ShardId::from(event.shard);
+            self.scope.forget_waiter(id, &shard, Offset::from(event.start));
+            self.model.forget_waiter(id, event.shard, event.start);
+            self.pipes[pipe].again.push(event);
+        }
+    }
+
+    /// Everything that is not committed is gone; its events are received again.
+    fn crash(&mut self) {
+        for pipe in &mut self.pipes {
+            for InFlight { batch, events, .. } in pipe.in_flight.drain(..) {
+                pipe.again.extend(left(&batch, &events));
+            }
+            pipe.again.append(&mut pipe.waiting);
+            for event in &mut pipe.again {
+                event.received_ms = self.now_ms;
+            }
+            pipe.wakeups_seen = None;
+        }
+        let progress = self.ledger.progress.clone();
+        let mut keys = self.ledger.keys.clone();
+        for index in (1..keys.len()).rev() {
+            keys.swap(index, self.dice.below(index as u64 + 1) as usize);
+        }
+        self.model = Model::restored(self.options, &keys, &progress);
+        self.scope = Scope::new(self.options);
+        if self.dice.one_in(2) {
+            self.scope.reserve_capacity(keys.len());
+        }
+        let before = self.dice.one_in(2);
+        if before {
+            restore(&mut self.scope, &progress);
+        }
+        let twice: Vec<CommittedKey> =
+            keys.iter().filter(|_| self.dice.one_in(10)).copied().collect();
+        self.scope.load_all(&keys);
+        for key in &twice {
+            self.scope.load(key);
+        }
+        if !before {
+            restore(&mut self.scope, &progress);
+        }
+    }
+
+    /// Everything settles now; waiters are submitted only when they were woken.
+    fn drain(&mut self) {
+        for _ in 0..10_000 {
+            for pipe in 0..self.pipes.len() {
+                if !self.pipes[pipe].again.is_empty() {
+                    self.receive(pipe);
+                }
+                while !self.pipes[pipe].in_flight.is_empty() {
+                    self.commit(pipe);
+                }
+                self.submit_waiters(pipe, false);
+            }
+            let idle = |pipe: &Pipe| {
+                pipe.again.is_empty() && pipe.waiting.is_empty() && pipe.in_flight.is_empty()
+            };
+            if self.pipes.iter().all(idle) {
+                assert_eq!(self.scope.waiting(), 0);
+                return;
+            }
+        }
+        panic!("events wait that nobody wakes");
+    }
+}
+
+/// The events of a batch that are unsettled without it; those that wait have left it.
+fn left(batch: &Batch, events: &[Incoming]) -> Vec<Incoming> {
+    let words = fates(batch);
+    let stays = |(event, fate): (&Incoming, &&str)| (*fate != "waits").then(|| event.clone());
+    events.iter().zip(&words).filter_map(stays).collect()
+}
+
+fn restore(scope: &mut Scope, progress: &Progress) {
+    for (source, watermark_ms) in &progress.watermarks {
+        scope.restore_watermark(*source, *watermark_ms);
+    }
+    if let Some(recorded_max_ms) = progress.recorded_max_ms {
+        scope.restore_recorded_max(recorded_max_ms);
+    }
+    if let Some(through_ms) = progress.forgotten_through_ms {
+        scope.restore_forgotten_through(through_ms);
+    }
+}
+
+/// Prints the seed of a run that fails.
+struct Seed(u64);
+
+impl Drop for Seed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("failed with seed {0}: ONCEFLOW_SEED={0} runs it alone", self.0);
+        }
+    }
+}
+
+#[test]
+fn a_scope_decides_as_its_naive_reference_does() {
+    let number = |name| std::env::var(name).ok().and_then(|value| value.parse().ok());
+    let seeds = match number("ONCEFLOW_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("ONCEFLOW_RUNS").unwrap_or(RUNS),
+    };
+    let whole = seeds.end - seeds.start >= RUNS;
+    let mut total = BTreeMap::<&str, u64>::new();
+    for seed in seeds {
+        let guard = Seed(seed);
+        let mut world = World::new(seed);
+        world.run();
+        for (fate, count) in world.fates {
+            *total.entry(fate).or_default() += count;
+        }
+        drop(guard);
+    }
+    println!("{total:?}");
+    for fate in ["deliver", "deliver late", "duplicate", "waits", "late", "too_far_ahead"] {
+        assert!(!whole || total.get(fate) > Some(&1_000), "hardly any {fate}: {total:?}");
+    }
+}

@@ -1,0 +1,328 @@
+//! The naive reference of a scope: lists, a clock, and DESIGN's rules one by one. Nothing here is
+//! quick or clever, and nothing is taken from the crate.
+
+use std::collections::{BTreeMap, HashMap};
+
+use dedup::scope::{
+    CommittedKey, DedupClock, KeyState, LatePolicy, PipeId, ScopeOptions, SourceId,
+};
+use event::batch::NO_TIME;
+
+use crate::scope_kit::Incoming;
+
+/// A key that an event holds, or that is remembered.
+#[derive(Clone, Debug)]
+struct Held {
+    recorded_ms: i64,
+    window_ms: i64,
+    /// The batch that holds it; none once committed.
+    batch: Option<(PipeId, u64)>,
+    body_hash: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Waiting {
+    /// Received, pipe, order: who goes first.
+    rank: (i64, PipeId, u64),
+    pipe: PipeId,
+    shard: &'static str,
+    start: u64,
+    key: u128,
+    recorded_ms: i64,
+    window_ms: i64,
+    late: bool,
+}
+
+/// How far the scope's sources are, as it would be persisted.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Progress {
+    pub(crate) watermarks: BTreeMap<SourceId, i64>,
+    pub(crate) recorded_max_ms: Option<i64>,
+    pub(crate) forgotten_through_ms: Option<i64>,
+}
+
+/// What the model says of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Decision {
+    pub(crate) fate: &'static str,
+    pub(crate) recorded_ms: Option<i64>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Model {
+    options: ScopeOptions,
+    held: HashMap<u128, Vec<Held>>,
+    waiting: Vec<Waiting>,
+    order: u64,
+    pub(crate) progress: Progress,
+    /// When each source was heard of last; `None`: known, no clock yet.
+    heard: BTreeMap<SourceId, Option<i64>>,
+}
+
+/// Two events are the same when their recorded times differ by less than the window.
+fn same(recorded_ms: i64, window_ms: i64, other_ms: i64) -> bool {
+    window_ms == i64::MAX
+        || (i128::from(recorded_ms) - i128::from(other_ms)).abs() < i128::from(window_ms)
+}
+
+fn expiry(recorded_ms: i64, window_ms: i64) -> Option<i64> {
+    (window_ms != i64::MAX).then(|| recorded_ms + window_ms)
+}
+
+impl Model {
+    pub(crate) fn new(options: ScopeOptions) -> Self {
+        Self {
+            options,
+            held: HashMap::new(),
+            waiting: Vec::new(),
+            order: 0,
+            progress: Progress::default(),
+            heard: BTreeMap::new(),
+        }
+    }
+
+    /// What comes back from disk: keys and progress.
+    pub(crate) fn restored(
+        options: ScopeOptions,
+        keys: &[CommittedKey],
+        progress: &Progress,
+    ) -> Self {
+        let mut model = Self::new(options);
+        model.progress = progress.clone();
+        for source in progress.watermarks.keys() {
+            model.heard.insert(*source, None);
+        }
+        for key in keys {
+            let held = Held {
+                recorded_ms: key.recorded_ms,
+                window_ms: key.window_ms,
+                batch: None,
+                body_hash: key.body_hash,
+            };
+            model.held.entry(key.key).or_default().push(held);
+        }
+        model.drop_forgotten();
+        model
+    }
+
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    fn received(&self) -> bool {
+        self.options.clock == DedupClock::Received
+    }
+
+    pub(crate) fn forget(&mut self, now_ms: i64) -> Option<i64> {
+        let mut least: Option<Option<i64>> = None;
+        for (source, heard) in &mut self.heard {
+            let mut far = if self.options.clock == DedupClock::Received {
+                self.progress.recorded_max_ms
+            } else {
+                self.progress.watermarks.get(source).copied()
+            };
+            let heard_ms = *heard.get_or_insert(now_ms);
+            if now_ms - heard_ms >= self.options.source_idle_max_ms {
+                far = far.max(Some(now_ms - self.options.source_idle_max_ms));
+            }
+            least = Some(least.map_or(far, |least| least.min(far)));
+        }
+        if let Some(Some(least)) = least {
+            let lateness_ms = if self.received() { 0 } else { self.options.lateness_ms };
+            let waiting = self.waiting.iter().map(|waiting| waiting.recorded_ms).min();
+            let through = (least - lateness_ms).min(waiting.unwrap_or(i64::MAX));
+            self.progress.forgotten_through_ms =
+                self.progress.forgotten_through_ms.max(Some(through));
+            self.drop_forgotten();
+        }
+        self.progress.forgotten_through_ms
+    }
+
+    fn is_forgotten(&self, recorded_ms: i64, window_ms: i64) -> bool {
+        let through = self.progress.forgotten_through_ms;
+        matches!((expiry(recorded_ms, window_ms), through), (Some(e), Some(f)) if e <= f)
+    }
+
+    fn drop_forgotten(&mut self) {
+        let Some(through) = self.progress.forgotten_through_ms else { return };
+        for held in self.held.values_mut() {
+            held.retain(|held| {
+                let over = expiry(held.recorded_ms, held.window_ms).is_some_and(|e| e <= through);
+                held.batch.is_some() || !over
+            });
+        }
+    }
+
+    pub(crate) fn begin_batch(&mut self, source: SourceId, events: usize, now_ms: i64) {
+        self.heard.entry(source).or_insert(None);
+        if events > 0 {
+            self.heard.insert(source, Some(now_ms));
+        }
+        self.forget(now_ms);
+    }
+
+    pub(crate) fn decide(
+        &mut self,
+        pipe: PipeId,
+        source: SourceId,
+        number: u64,
+        event: &Incoming,
+        now_ms: i64,
+    ) -> Decision {
+        if event.window_ms < 0 {
+            let stated = match self.options.clock {
+                DedupClock::Received => {
+                    event.received_ms.max(self.progress.recorded_max_ms.unwrap_or(i64::MIN))
+                }
+                _ if event.stated_ms == NO_TIME => event.received_ms,
+                _ => event.stated_ms,
+            };
+            return Decision { fate: "deliver", recorded_ms: Some(stated) };
+        }
+        let at = |w: &Waiting| (w.pipe, w.shard, w.start) == (pipe, event.shard, event.start);
+        let known = self.waiting.iter().find(|w| at(w)).cloned();
+        let (recorded_ms, late, rank) = match &known {
+            Some(known) => (known.recorded_ms, known.late, known.rank),
+            None => match self.time(source, event, now_ms) {
+                Ok((recorded_ms, late)) => {
+                    (recorded_ms, late, (event.received_ms, pipe, self.order))
+                }
+                Err(decision) => return decision,
+            },
+        };
+
+        let covering: Vec<Held> = self
+            .held
+            .get(&event.key)
+            .into_iter()
+            .flatten()
+            .filter(|held| same(held.recorded_ms, held.window_ms, recorded_ms))
+            .cloned()
+            .collect();
+        let settled = covering.iter().any(|held| match held.batch {
+            None => true,
+            Some((by, batch)) => by == pipe && batch <= number,
+        });
+        let in_flight = !covering.is_empty();
+        let held_back = self.waiting.iter().any(|other| {
+            other.key == event.key
+                && other.rank < rank
+                && same(other.recorded_ms, other.window_ms, recorded_ms)
+        });
+
+        let fate = if settled {
+            "duplicate"
+        } else if in_flight || held_back {
+            "waits"
+        } else if late {
+            "deliver late"
+        } else {
+            "deliver"
+        };
+        match (fate, known) {
+            ("waits", None) => {
+                self.waiting.push(Waiting {
+                    rank,
+                    pipe,
+                    shard: event.shard,
+                    start: event.start,
+                    key: event.key,
+                    recorded_ms,
+                    window_ms: event.window_ms,
+                    late,
+                });
+                self.order += 1;
+            }
+            ("waits", Some(_)) | (_, None) => {}
+            (_, Some(_)) => self.waiting.retain(|w| !at(w)),
+        }
+        if fate.starts_with("deliver") {
+            self.held.entry(event.key).or_default().push(Held {
+                recorded_ms,
+                window_ms: event.window_ms,
+                batch: Some((pipe, number)),
+                body_hash: event.start,
+            });
+        }
+        Decision { fate, recorded_ms: Some(recorded_ms) }
+    }
+
+    fn time(
+        &mut self,
+        source: SourceId,
+        event: &Incoming,
+        now_ms: i64,
+    ) -> Result<(i64, bool), Decision> {
+        let progress = &mut self.progress;
+        if self.options.clock == DedupClock::Received {
+            let recorded = Some(event.received_ms)
+                .max(progress.recorded_max_ms)
+                .max(progress.forgotten_through_ms);
+            progress.recorded_max_ms = recorded;
+            progress.watermarks.insert(source, recorded.unwrap());
+            return Ok((recorded.unwrap(), false));
+        }
+        let time = event.stated_ms;
+        if time == NO_TIME {
+            return Err(Decision { fate: "time_missing", recorded_ms: None });
+        }
+        let mut amiss = None;
+        if time > now_ms + self.options.clock_ahead_max_ms {
+            amiss = Some("too_far_ahead");
+        } else {
+            let watermark = progress.watermarks.get(&source).copied();
+            if watermark.is_some_and(|watermark| time < watermark - self.options.lateness_ms)
+                || progress.forgotten_through_ms.is_some_and(|through| time < through)
+            {
+                amiss = Some("late");
+            }
+            progress.watermarks.insert(source, watermark.map_or(time, |w| w.max(time)));
+            progress.recorded_max_ms = progress.recorded_max_ms.max(Some(time));
+        }
+        match (amiss, self.options.late) {
+            (None, _) => Ok((time, false)),
+            (Some(_), LatePolicy::Pass) => Ok((time, true)),
+            (Some(reason), LatePolicy::Reject) => {
+                Err(Decision { fate: reason, recorded_ms: Some(time) })
+            }
+        }
+    }
+
+    /// The keys that this commit makes remembered, as the ledger would write them.
+    pub(crate) fn commit(&mut self, pipe: PipeId, number: u64) -> Vec<CommittedKey> {
+        let mut committed = Vec::new();
+        for (key, held) in &mut self.held {
+            for held in held.iter_mut().filter(|held| held.batch == Some((pipe, number))) {
+                held.batch = None;
+                committed.push(CommittedKey {
+                    key: *key,
+                    recorded_ms: held.recorded_ms,
+                    window_ms: held.window_ms,
+                    body_hash: held.body_hash,
+                    state: KeyState::Delivered,
+                });
+            }
+        }
+        self.drop_forgotten();
+        committed
+    }
+
+    pub(crate) fn release(&mut self, pipe: PipeId, number: u64) {
+        for held in self.held.values_mut() {
+            held.retain(|held| held.batch != Some((pipe, number)));
+        }
+    }
+
+    pub(crate) fn forget_waiter(&mut self, pipe: PipeId, shard: &str, start: u64) {
+        self.waiting.retain(|w| (w.pipe, w.shard, w.start) != (pipe, shard, start));
+    }
+
+    pub(crate) fn forget_waiters(&mut self, pipe: PipeId) {
+        self.waiting.retain(|w| w.pipe != pipe);
+    }
+
+    /// Whether a key is remembered, for checks from outside.
+    pub(crate) fn remembers(&self, key: &CommittedKey) -> bool {
+        !self.is_forgotten(key.recorded_ms, key.window_ms)
+    }
+}
