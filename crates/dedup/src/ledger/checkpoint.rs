@@ -15,10 +15,12 @@ use journal::{AppendError, Journal, Position};
 use super::core::Core;
 use super::harvest::Harvest;
 use super::lock;
+use super::scope_cell::ScopeCell;
 use crate::error::{DiskFull, FolderIo, LedgerError};
 use crate::record::{CheckpointRecord, Record};
 use crate::run::{FOREVER, Place, RunReader, RunWriter, choose, merge};
-use crate::state::{LedgerState, RunState};
+use crate::scope::{DedupClock, ScopeOptions};
+use crate::state::{LedgerState, RunState, ScopeState};
 use crate::sync_points::RUNS;
 
 /// Without a full journal, a ledger with key runs makes a checkpoint this often, to forget expired
@@ -63,8 +65,7 @@ impl Core {
         let forgotten = self.forgotten(&state);
         let KeyPlaces { keys_after, next_run } = &mut *places;
         let runs = state.runs.clone();
-        let mut draft =
-            Draft { core: self, state, forgotten, runs, created: Vec::new(), next_run };
+        let mut draft = Draft { core: self, state, forgotten, runs, created: Vec::new(), next_run };
         let made = draft
             .write_runs(&journal, *keys_after, through)
             .and_then(|()| draft.record(&journal, through));
@@ -96,15 +97,14 @@ impl Core {
         }
     }
 
-    /// By scope: which keys are gone.
+    /// By scope: which keys are gone, as far as `state` (what is committed) goes.
     fn forgotten(&self, state: &LedgerState) -> BTreeMap<u16, i64> {
         let now_ms = self.clock.now_ms();
         let cells = lock(&self.scopes).clone();
         (0..)
             .zip(&state.scopes)
             .map(|(number, scope)| {
-                let live = cells.get(&number);
-                let live = live.map(|cell| cell.with(|scope| scope.forgotten_through_ms(now_ms)));
+                let live = cells.get(&number).map(|cell| forgotten_by(cell, scope, now_ms));
                 (number, live.unwrap_or(i64::MIN).max(scope.forgotten_through_ms))
             })
             .collect()
@@ -293,6 +293,25 @@ impl Draft<'_> {
             let _ = self.core.disk.unlink(&path);
         }
     }
+}
+
+/// Through which time a scope's keys are gone. Batches that are decided and not committed moved its
+/// watermarks already; after a crash their events come again, and must find all that they found.
+fn forgotten_by(cell: &ScopeCell, committed: &ScopeState, now_ms: i64) -> i64 {
+    let ScopeOptions { clock, lateness_ms, .. } = *cell.options();
+    cell.with(|scope| {
+        let mut through_ms = scope.forgotten_through_ms(now_ms);
+        // With `received` they come again with a later time.
+        if clock != DedupClock::Received {
+            for (source, watermark_ms) in scope.watermarks() {
+                let known = committed.watermarks.get(&source.0).copied().unwrap_or(i64::MIN);
+                if known < watermark_ms {
+                    through_ms = through_ms.min(known.saturating_sub(lateness_ms));
+                }
+            }
+        }
+        through_ms
+    })
 }
 
 fn write_error(path: &PathBuf, error: io::Error) -> LedgerError {

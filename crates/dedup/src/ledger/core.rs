@@ -174,7 +174,9 @@ impl Core {
                 let cause = "there was no room for a batch before this one".into();
                 Err(DiskFull { cause }.into())
             }
-            (Err(misfit), _) => Err(self.stop(format_args!("a record makes no sense: {}", misfit.0))),
+            (Err(misfit), _) => {
+                Err(self.stop(format_args!("a record makes no sense: {}", misfit.0)))
+            }
         }
     }
 
@@ -195,9 +197,7 @@ impl Core {
     /// The ledger's error for an append that failed.
     pub(super) fn append_error(&self, error: AppendError) -> LedgerError {
         match error {
-            AppendError::DiskFull { .. } => {
-                DiskFull { cause: error.to_string().into() }.into()
-            }
+            AppendError::DiskFull { .. } => DiskFull { cause: error.to_string().into() }.into(),
             AppendError::TooLarge { bytes, bytes_max } => LedgerError::Refused {
                 what: format!(
                     "{bytes} bytes, and the journal takes at most {bytes_max} (record_bytes_max); \

@@ -44,7 +44,9 @@ impl Core {
         }
         let (pipe, source) = (record.pipe, record.source);
         let scope = match (&record.scope, &declaration.scope) {
-            (Some(entry), Some(scope)) => Some((entry.number, self.scope(entry, scope, declaration)?)),
+            (Some(entry), Some(scope)) => {
+                Some((entry.number, self.scope(entry, scope, declaration)?))
+            }
             _ => None,
         };
         self.append(Record::Pipe(record))?;
@@ -69,8 +71,9 @@ impl Core {
         let live = lock(&self.live);
         let state = &live.state;
         let number = |found: Option<usize>, next: usize| {
-            u16::try_from(found.unwrap_or(next))
-                .map_err(|_| refuse(declaration, "this data folder knows 65,536 of its kind already"))
+            u16::try_from(found.unwrap_or(next)).map_err(|_| {
+                refuse(declaration, "this data folder knows 65,536 of its kind already")
+            })
         };
         let pipe = state.pipes.iter().position(|pipe| pipe.name == declaration.pipe);
         let pipe = number(pipe, state.pipes.len())?;
@@ -134,7 +137,11 @@ impl Core {
     }
 
     /// With `received`, recorded time never runs backwards.
-    fn check_clock(&self, known: &ScopeState, wanted: &ScopeDeclaration) -> Result<(), LedgerError> {
+    fn check_clock(
+        &self,
+        known: &ScopeState,
+        wanted: &ScopeDeclaration,
+    ) -> Result<(), LedgerError> {
         let (now_ms, recorded_max_ms) = (self.clock.now_ms(), known.recorded_max_ms);
         let behind = recorded_max_ms.saturating_sub(now_ms) > CLOCK_BEHIND_MAX_MS;
         if wanted.options.clock == DedupClock::Received && behind {

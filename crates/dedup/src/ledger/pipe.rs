@@ -148,6 +148,14 @@ impl PipeLedger {
         }
     }
 
+    /// The pipe's waiting events won't be submitted again (it stops, or gives them back): they no
+    /// longer hold back others.
+    pub fn forget_waiters(&self) {
+        if let Some(cell) = self.cell() {
+            cell.with(|scope| scope.forget_waiters(self.pipe_id()));
+        }
+    }
+
     /// Records files with their base length before their first byte is written; waits until that
     /// is durable.
     ///
@@ -263,9 +271,7 @@ impl PipeLedger {
 impl Drop for PipeLedger {
     /// A pipe that is gone makes nobody wait behind it.
     fn drop(&mut self) {
-        if let Some(cell) = self.cell() {
-            cell.with(|scope| scope.forget_waiters(self.pipe_id()));
-        }
+        self.forget_waiters();
     }
 }
 
@@ -281,7 +287,8 @@ fn key(event: &Event) -> Option<CommittedKey> {
 }
 
 fn sink_state(sink: &SinkRecord) -> SinkState {
-    let file = |file: &crate::state::FileRecord| FileState { len: file.len, finished: file.finished };
+    let file =
+        |file: &crate::state::FileRecord| FileState { len: file.len, finished: file.finished };
     SinkState {
         published_through: sink.published_through,
         files: sink.files.iter().map(|(name, known)| (name.clone(), file(known))).collect(),

@@ -55,13 +55,11 @@ impl Replayed {
             (Record::Pipe(record), Some(state)) => state.apply_pipe(&record),
             (Record::Files(record), Some(state)) => state.apply_files(&record),
             (Record::Published(record), Some(state)) => state.apply_published(&record),
-            (Record::Batch(head), Some(state)) => {
-                state.apply_batch(&head, limits).map(|verdict| {
-                    if verdict == Verdict::Void {
-                        self.void.insert(position);
-                    }
-                })
-            }
+            (Record::Batch(head), Some(state)) => state.apply_batch(&head, limits).map(|verdict| {
+                if verdict == Verdict::Void {
+                    self.void.insert(position);
+                }
+            }),
         };
         applied.map_err(|misfit| {
             damaged(self.folder.journal.clone(), format!("{} at position {position}", misfit.0))
@@ -126,9 +124,7 @@ pub(super) fn journal_error(error: OpenError) -> LedgerError {
         OpenError::Io { what, path, source } => FolderIo::new(what, &path, source).into(),
         OpenError::Replay { position, source } => match source.downcast::<LedgerError>() {
             Ok(error) => *error,
-            Err(source) => {
-                LedgerError::Journal(Arc::new(OpenError::Replay { position, source }))
-            }
+            Err(source) => LedgerError::Journal(Arc::new(OpenError::Replay { position, source })),
         },
         other => LedgerError::Journal(Arc::new(other)),
     }

@@ -1,8 +1,8 @@
 //! What sinks stage: in a batch's record, in a checkpoint, and in the record that names new files
 //! before their first byte is written.
 
-use event::sink::{StagedFile, StagedOutput};
 use event::BatchNumber;
+use event::sink::{StagedFile, StagedOutput};
 
 use super::OnDisk;
 use super::cursor::{Cursor, Decoded, put_bytes, put_list, put_str, put_u64};
@@ -89,8 +89,8 @@ impl OnDisk for SinkRecord {
         let name = cursor.string()?;
         let published_through = BatchNumber(cursor.u64()?);
         let files = cursor.list(|cursor| Ok((cursor.string()?, FileRecord::take(cursor)?)))?;
-        let unpublished = cursor
-            .list(|cursor| Ok((BatchNumber(cursor.u64()?), StagedOutput::take(cursor)?)))?;
+        let unpublished =
+            cursor.list(|cursor| Ok((BatchNumber(cursor.u64()?), StagedOutput::take(cursor)?)))?;
         Ok(Self { name, published_through, files, unpublished })
     }
 }

@@ -52,8 +52,7 @@ impl OnDisk for OpenRecord {
             ledger_id: LedgerId(cursor.u128()?),
             epoch: Epoch(cursor.u64()?),
             opened_ms: cursor.i64()?,
-            returned: cursor
-                .list(|cursor| Ok((cursor.u16()?, cursor.list(OnDisk::take)?)))?,
+            returned: cursor.list(|cursor| Ok((cursor.u16()?, cursor.list(OnDisk::take)?)))?,
         })
     }
 }

@@ -102,12 +102,12 @@ impl OnDisk for PipeState {
 pub(crate) mod tests {
     use proptest::prelude::*;
 
+    use super::super::Record;
     use super::super::files::tests::any_sink;
     use super::super::parked::tests::any_parked;
     use super::super::positions::tests::any_shard;
     use super::super::scope::tests::any_entry;
     use super::super::tests::{record_round_trip, round_trip};
-    use super::super::Record;
     use super::*;
 
     prop_compose! {

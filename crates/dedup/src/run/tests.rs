@@ -125,10 +125,8 @@ fn merged_runs_hold_every_key_once_in_order_and_forget_what_expired() {
     let forgotten_through_ms = 1_700_000_000_000 + 650_000;
     merge(readers, &mut writer, forgotten_through_ms, LedgerError::stopped).unwrap();
     let merged = writer.finish().unwrap();
-    let mut expected: Vec<CommittedKey> = (0..900)
-        .map(key)
-        .filter(|key| key.expiry_ms() > forgotten_through_ms)
-        .collect();
+    let mut expected: Vec<CommittedKey> =
+        (0..900).map(key).filter(|key| key.expiry_ms() > forgotten_through_ms).collect();
     expected.sort_by_key(sort_key);
     assert!(expected.len() < 900);
     assert_eq!(read(&disk, &merged).unwrap(), expected);

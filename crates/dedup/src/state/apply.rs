@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use event::sink::StagedOutput;
 use event::{BatchNumber, Outcome};
 
+use super::SourceCounters;
 use super::fold;
 use super::{FileRecord, LedgerState, MinuteBucket, PipeState, ScopeState, SinkRecord};
-use super::SourceCounters;
 use crate::ledger::{CounterChange, MessageIdChange, ParkedChange};
 use crate::record::{BatchHead, FilesRecord, OpenRecord, PipeRecord, PublishedRecord, ScopeEntry};
 
@@ -181,7 +181,9 @@ impl LedgerState {
             let mut minutes = source.in_flight.clone();
             let parked = self.pipes.get(usize::from(source.pipe)).map(|pipe| &pipe.parked);
             for (of, event) in parked.into_iter().flat_map(BTreeMap::values) {
-                if *of == number && let Some(count) = minutes.get_mut(&event.minute()) {
+                if *of == number
+                    && let Some(count) = minutes.get_mut(&event.minute())
+                {
                     *count = count.saturating_sub(1);
                 }
             }

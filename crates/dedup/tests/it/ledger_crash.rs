@@ -1,0 +1,95 @@
+//! The crash sweep: the little pipe of `ledger_world.rs` crashes at every operation of its disk,
+//! and whatever is found then, everything acknowledged is there, once.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use journal::{SimDisk, SyncPoint};
+
+use crate::ledger_world::{Acknowledged, Failed, World};
+
+const EVENTS: usize = 60;
+/// What of the unsynced survives a loss of power.
+const SEEDS: u64 = 3;
+
+/// Crashes at operation `op` of a run on `disk`; what was acknowledged until then.
+fn crash(world: &World, disk: &SimDisk, op: u64, done: &Acknowledged) -> Acknowledged {
+    let mut done = done.clone();
+    disk.crash_at(op);
+    // That it fails is the point of it.
+    let _ = world.run(disk, &mut done);
+    done
+}
+
+fn run(world: &World, disk: &SimDisk, done: &Acknowledged) -> Result<(), Failed> {
+    let mut done = done.clone();
+    world.run(disk, &mut done)?;
+    // Everything again: nothing is left to do, and nothing is lost by looking.
+    world.run(disk, &mut done)
+}
+
+fn ops(world: &World) -> u64 {
+    let disk = SimDisk::new(0);
+    run(world, &disk, &Acknowledged::default()).unwrap();
+    disk.ops()
+}
+
+/// Crashes at every operation, loses power, and goes on.
+fn sweep(world: &World, skipped: Option<SyncPoint>) -> Result<(), Failed> {
+    for op in 0..ops(world) {
+        let disk = SimDisk::new(op);
+        if let Some(point) = skipped {
+            disk.skip_sync(point);
+        }
+        let done = crash(world, &disk, op, &Acknowledged::default());
+        for seed in 0..SEEDS {
+            let found = disk.after_power_loss(op * SEEDS + seed);
+            run(world, &found, &done)
+                .map_err(|what| format!("crash at {op}, power lost with seed {seed}: {what}"))?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn p1_p2_p4_nothing_is_lost_or_doubled_by_a_crash_at_any_operation() {
+    let world = World::new(EVENTS);
+    sweep(&world, None).unwrap();
+}
+
+#[test]
+fn p1_p2_p4_recovery_itself_may_crash() {
+    let world = World::new(EVENTS);
+    for op in (0..ops(&world)).step_by(5) {
+        let disk = SimDisk::new(op);
+        let done = crash(&world, &disk, op, &Acknowledged::default());
+        let killed = disk.after_process_kill();
+        run(&world, &killed.after_process_kill(), &done)
+            .unwrap_or_else(|what| panic!("killed at {op}: {what}"));
+        for more in [0, 1, 2, 3, 5, 8, 13, 21, 34] {
+            let disk = killed.after_process_kill();
+            let again = crash(&world, &disk, disk.ops() + more, &done);
+            let found = disk.after_power_loss(op + more);
+            run(&world, &found, &again).unwrap_or_else(|what| {
+                panic!("killed at {op}, power lost {more} operations later: {what}")
+            });
+        }
+    }
+}
+
+#[test]
+fn every_sync_is_needed() {
+    let world = World::new(EVENTS);
+    let disk = SimDisk::new(0);
+    run(&world, &disk, &Acknowledged::default()).unwrap();
+    let seen = disk.sync_points_seen();
+    let of_ledger: Vec<SyncPoint> =
+        seen.iter().copied().filter(|point| point.0.starts_with("ledger.")).collect();
+    assert_eq!(of_ledger.len(), 3, "{seen:?}");
+    // The journal's own sweep takes away all of the journal's.
+    let of_journal = ["journal.group", "journal.segment", "journal.folder"].map(SyncPoint);
+    for point in of_ledger.into_iter().chain(of_journal) {
+        assert!(seen.contains(&point), "{point:?} is not there any more");
+        let swept = catch_unwind(AssertUnwindSafe(|| sweep(&world, Some(point))));
+        assert!(!matches!(swept, Ok(Ok(()))), "nobody misses {point:?}");
+    }
+}
