@@ -12,6 +12,7 @@ mod bit_flips;
 mod crash_sweep;
 mod disk_full;
 mod faults;
+mod fixture;
 mod group_commit;
 mod model;
 mod real_disk;

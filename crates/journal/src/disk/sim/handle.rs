@@ -39,6 +39,9 @@ impl SimFile {
             Step::Fail(fault) => (any_part.min(fits), Err(fault.error())),
         };
         file.write(change, offset, bytes.get(..part).unwrap_or_default());
+        if matches!(step, Step::Done) && outcome.is_err() {
+            state.no_space_answers += 1;
+        }
         outcome
     }
 }
@@ -51,6 +54,7 @@ impl DiskFile for SimFile {
         let allocated = state.file(self.ino)?.allocated;
         if bytes.saturating_sub(allocated) > room {
             state.step()?;
+            state.no_space_answers += 1;
             return Err(Fault::NoSpace.error());
         }
         let change = state.next_change();

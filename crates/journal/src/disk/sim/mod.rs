@@ -121,6 +121,12 @@ impl SimDisk {
         self.state().capacity = bytes;
     }
 
+    /// How often something did not fit into the capacity.
+    #[must_use]
+    pub fn no_space_answers(&self) -> u64 {
+        self.state().no_space_answers
+    }
+
     /// The disk after a loss of power now (or at its crash): a new one, as it may be found. The
     /// seed decides what of the unsynced is kept. Skipped syncs stay skipped.
     #[must_use]

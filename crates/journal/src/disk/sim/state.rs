@@ -52,6 +52,8 @@ pub(super) struct State {
     /// Numbers the changes of files, so that a sync knows what came after it.
     pub(super) change: u64,
     pub(super) capacity: u64,
+    /// How often something did not fit.
+    pub(super) no_space_answers: u64,
     pub(super) ops: u64,
     pub(super) crash_at: Option<u64>,
     pub(super) crashed: bool,
@@ -68,6 +70,7 @@ impl State {
             next_ino: ROOT + 1,
             change: 0,
             capacity: u64::MAX,
+            no_space_answers: 0,
             ops: 0,
             crash_at: None,
             crashed: false,
