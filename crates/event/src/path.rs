@@ -274,6 +274,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::json::tests::cases(500))]
+
         #[test]
         fn a_shown_path_parses_back(
             steps in prop::collection::vec(

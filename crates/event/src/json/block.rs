@@ -94,6 +94,8 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #![proptest_config(crate::json::tests::cases(500))]
+
         #[test]
         fn all_ways_see_the_same(
             block in prop::array::uniform32(any::<u8>()), text in "[ -~é\"\\\\\0\n]{32}"

@@ -24,7 +24,7 @@ mod raw;
 mod selection;
 mod strings;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod text;
 mod trie;
 mod walk;

@@ -226,7 +226,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(4096))]
+        #![proptest_config(crate::json::tests::cases(2000))]
 
         #[test]
         fn forms_are_equal_exactly_when_values_are(a in spelled_decimals(), b in spelled_decimals()) {

@@ -113,6 +113,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::json::tests::cases(500))]
+
         #[test]
         fn every_way_finds_the_same(
             json in prop_oneof!["[\" a-z]{0,300}", "[\"a-zé ]{0,300}", "[ -~]{0,100}[\n\\\\]?[ -~]{0,99}"],

@@ -2,10 +2,18 @@
 //! of the JSONTestSuite, and against serde_json on generated documents.
 
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use serde_json::Value;
 
 use super::*;
 use crate::path::{FieldPath, Step};
+
+/// So many generated cases, the same ones in every run; `PROPTEST_CASES` gives more of them.
+pub(crate) fn cases(cases: u32) -> ProptestConfig {
+    let default = ProptestConfig::default();
+    let cases = if std::env::var_os("PROPTEST_CASES").is_some() { default.cases } else { cases };
+    ProptestConfig { cases, rng_seed: RngSeed::Fixed(0x0ce_f10e), ..default }
+}
 
 fn selection(paths: &[&str]) -> Selection {
     Selection::new(&paths.iter().map(|path| FieldPath::parse(path).unwrap()).collect::<Vec<_>>())
@@ -318,6 +326,12 @@ fn names_match_by_what_they_stand_for() {
         let json = format!(r#"{{"{name}":"yes","event_uuie":0,"{long}n":0}}"#);
         assert_eq!(selected(&[path], &json).unwrap(), [Some("\"yes\"")], "{json}");
     }
+    // Alike at both ends, but of other lengths.
+    let paths = ["$.abcdefgh", "$.abcdefghabcdefgh", "$.abcdefghXabcdefgh", "$['a\0']", "$.bb"];
+    let json = r#"{"abcdefghabcdefgh":16,"aa":2}"#;
+    assert_eq!(selected(&paths, json).unwrap(), [None, Some("16"), None, None, None]);
+    assert_eq!(selected(&["$.abcdefgh", "$.0123456789abcdef"], json).unwrap(), [None, None]);
+    assert_eq!(selected(&["$['a\0']", "$.b"], r#"{"a":1}"#).unwrap(), [None, None]);
     // Half a surrogate pair matches nothing, and is no error.
     assert_eq!(selected(&["$.a"], r#"{"\ud800":1,"\u0061":2}"#).unwrap(), [Some("2")]);
 }
@@ -521,7 +535,7 @@ fn mutate(json: &mut Vec<u8>, mutation: &Mutation) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(cases(1000))]
 
     #[test]
     fn generated_documents_pass_and_fields_stand_where_serde_json_finds_them(
