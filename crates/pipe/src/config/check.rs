@@ -46,7 +46,7 @@ pub(crate) fn section(
     Value::Section(section)
 }
 
-/// Reports keys that must be there and aren't. `unknown` holds the keys that the table doesn't have:
+/// Reports keys that must be there and aren't. `unknown` holds keys that the table doesn't have:
 /// what looks like a missing one isn't missing but misspelt.
 fn missing(section: &Section, unknown: &[(Name, Node)], at: &At, problems: &mut Problems<'_>) {
     let table = section.table;
@@ -186,9 +186,11 @@ fn text<'n>(
         _ => {
             let message = format!("`{}` must be {wanted}, but is {}", at.name, describe(node));
             let error = problems.add(spot(node, at), message);
-            if matches!(&node.data, Data::List(items) if items.len() == 1) {
-                error.help("write its one entry without `[ ]` or `-`");
-            }
+            error.help(match &node.data {
+                Data::List(_) => "write one value, without `[ ]` or `-`",
+                _ if at.name.ends_with("window") => "windows by type go under `windows`",
+                _ => "write the value alone",
+            });
             None
         }
     }

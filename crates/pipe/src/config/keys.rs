@@ -463,8 +463,8 @@ static STDOUT_SINK: Table = Table {
 
 static LAKE_SINK: Table = Table {
     path: "sink.lake",
-    doc: "`year=…/month=…/day=…/hour=…/minute=…/` with NDJSON files that never change once they \
-          are finished.",
+    doc: "`year=…/month=…/day=…/hour=…/minute=…/` with NDJSON files that never change once \
+          they are finished.",
     keys: &[
         Key::new("path", Kind::LocalPath, "The lake's folder.").required("lake"),
         Key::new("by", Kind::Word(LAKE_TIMES), "Which time decides on the folder.")

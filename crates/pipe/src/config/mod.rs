@@ -1,13 +1,14 @@
 //! The config: YAML files to checked pipes.
 //!
-//! Data goes one way: text → [`yaml`] (a tree in which everything knows its place) → [`check`]
-//! (the table of [`keys`] applied: types, units, bounds, unknown keys, what isn't built) →
-//! [`section`] (typed values) → one file per noun ([`source`], [`dedup`], …), which builds the
-//! public structs and checks what depends on several keys → [`across`] (what pipes must agree on).
-//! Nothing after this module sees an unchecked value.
+//! Data goes one way: text → `yaml` (a tree in which everything knows its place) → `check` (the
+//! table of `keys` applied: types, units, bounds, unknown keys, what isn't built) → `section`
+//! (typed values) → one file per noun (`source`, `dedup`, …), which builds the public structs and
+//! checks what depends on several keys → `across` (what pipes must agree on). Nothing after this
+//! module sees an unchecked value.
 //!
 //! No mistake hides another: everything is looked at, and [`ConfigErrors`] holds all that is wrong.
-//! The table in [`keys`] is also what [`schema()`] and [`docs_markdown()`] are made from.
+//! The table in `keys` is also what [`schema()`] and [`docs_markdown()`] are made from. It knows
+//! nothing of what runs: files of sources and sinks aren't looked at.
 
 mod across;
 mod check;

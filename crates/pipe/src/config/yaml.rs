@@ -167,8 +167,13 @@ impl<'a> Tree<'a> {
             let (event, span) = match event {
                 Ok(found) => found,
                 Err(error) => {
-                    let at = self.position(error.marker());
-                    return Err(syntax::explain(self.source, at, error.info(), self.unclosed()));
+                    let complaint = syntax::Complaint {
+                        text: error.info(),
+                        at: self.position(error.marker()),
+                        document_line: self.lines_before + 1,
+                        unclosed: self.unclosed(),
+                    };
+                    return Err(syntax::explain(self.source, &complaint));
                 }
             };
             let place = self.place(&span);

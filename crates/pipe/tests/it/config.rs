@@ -244,7 +244,8 @@ fn a_byte_order_mark_and_windows_line_ends_are_fine() {
 
 #[test]
 fn the_fingerprint_is_of_what_the_config_means() {
-    let base = "pipe: app\nsource: { file: { path: a } }\ndedup: { key: $.id, window: 60m }\nsink: stdout\n";
+    let base = "pipe: app\nsource: { file: { path: a } }\n\
+                dedup: { key: $.id, window: 60m }\nsink: stdout\n";
     let fingerprint = one(base).fingerprint;
     for same in [
         "# c\nsink: stdout\npipe: app\nsource: { file: { path: a } }\ndedup: { window: 1h, key: $.id }\n",
