@@ -55,7 +55,7 @@ deny:
 
 bench: build ## Measures; the figures of docs/BENCHMARKS.md come from here
 	@cargo bench $(FLAGS)
-	@bench/once "$(ONCEFLOW)"
+	@python3 bench/once.py --onceflow "$(ONCEFLOW)"
 
 docs: build ## Writes docs/config.md and docs/pipe.schema.json anew
 	@"$(ONCEFLOW)" config-docs > docs/config.md

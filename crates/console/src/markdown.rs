@@ -33,6 +33,9 @@ pub fn report(report: &Report) -> String {
     conservation(report, &mut out);
     scopes(report, &mut out);
     storage(report, &mut out);
+    if !report.remarks.is_empty() {
+        list("Remarks of the last run", &report.remarks, &mut out);
+    }
     list("Warnings", &report.warnings, &mut out);
     list("Errors", &report.errors, &mut out);
     out.truncate(out.trim_end().len());

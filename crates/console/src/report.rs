@@ -41,6 +41,8 @@ pub struct Report {
     pub conservation: Vec<Balance>,
     /// Where its two sides differ, by minute; empty when all is well.
     pub imbalances: Vec<MinuteImbalance>,
+    /// What the last run said of what it did not read.
+    pub remarks: Vec<String>,
     /// What somebody should look at.
     pub warnings: Vec<String>,
     /// What is wrong.
@@ -221,6 +223,7 @@ impl Report {
             storage,
             conservation: Vec::new(),
             imbalances: state.imbalance().iter().map(minute_imbalance).collect(),
+            remarks: Vec::new(),
             warnings: Vec::new(),
             errors: Vec::new(),
         };
@@ -297,7 +300,7 @@ impl Report {
                 self.errors.push(format!("pipe {}: the last run stopped: {failure}", pipe.pipe));
             }
             for remark in &pipe.remarks {
-                self.warnings.push(format!("pipe {}: {remark}", pipe.pipe));
+                self.remarks.push(format!("pipe {}: {remark}", pipe.pipe));
             }
         }
         self.warnings.extend(run.messages.iter().map(|message| format!("last run: {message}")));

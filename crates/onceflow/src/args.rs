@@ -115,7 +115,7 @@ pub(crate) enum RawCommand {
     },
     /// Runs the main job on real events, kills itself in the middle, and shows what happened
     Demo {
-        /// Where to work; the default is a new folder under the system's temporary one
+        /// Where to work, about 1 GiB; the default is onceflow/demo in the user's cache folder
         #[arg(long, value_name = "DIR")]
         dir: Option<PathBuf>,
         /// Generated app events

@@ -88,18 +88,23 @@ impl Note {
 fn pipe_run(config: &PipeConfig, data_dir: &Path) -> PipeRun {
     let sinks = config.sinks.iter().map(|sink| {
         let (kind, path) = match &sink.kind {
-            SinkKind::File(file) => ("file", Some(file.path.clone())),
+            SinkKind::File(file) => ("file", Some(absolute(&file.path))),
             SinkKind::Stdout => ("stdout", None),
-            SinkKind::Lake(lake) => ("lake", Some(lake.path.clone())),
+            SinkKind::Lake(lake) => ("lake", Some(absolute(&lake.path))),
         };
         SinkRun { name: sink.name.clone(), kind: kind.to_owned(), path }
     });
-    let rejected = data_dir.join("rejected").join(format!("{}.ndjson", config.pipe));
+    let in_data_dir = data_dir.join("rejected").join(format!("{}.ndjson", config.pipe));
     PipeRun {
         pipe: config.pipe.clone(),
         sinks: sinks.collect(),
-        rejected: config.rejected.path.clone().unwrap_or(rejected),
+        rejected: absolute(config.rejected.path.as_ref().unwrap_or(&in_data_dir)),
         storage_bytes_max: config.limits.storage_bytes_max,
         ..PipeRun::default()
     }
+}
+
+/// A report may be asked for from another folder.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }

@@ -9,8 +9,12 @@ const LINES_MAX: usize = 600;
 const FILE_BYTES_MAX: u64 = 3 * 1024 * 1024;
 
 // Put together here, so that this file doesn't hold what it looks for.
-const MACHINE: [&str; 4] =
-    [concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/fa", "rm/"), concat!("/home/", "user")];
+const MACHINE: [&str; 4] = [
+    concat!("/wo", "rk/"),
+    concat!("/ro", "ot/"),
+    concat!("/fa", "rm/"),
+    concat!("/home/", "user"),
+];
 const REGISTRIES: [&str; 5] = [
     concat!("index.", "crates.io"),
     concat!("static.", "crates.io"),

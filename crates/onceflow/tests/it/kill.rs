@@ -1,0 +1,74 @@
+//! SIGKILL at random moments, each time run again: the same set of rows, byte for byte.
+
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::{Duration, Instant, SystemTime};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::kit::World;
+use crate::wikipedia::edits;
+
+/// Lets `child` run for `delay`, then kills it; whether it was still there.
+fn kill_after(mut child: Child, delay: Duration) -> bool {
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    let (sender, ended) = channel();
+    let waiter = std::thread::spawn(move || {
+        let status = child.wait().unwrap();
+        sender.send(()).unwrap();
+        status
+    });
+    // Not a wait for something to happen: the moment is random, and any moment must do.
+    let is_there = ended.recv_timeout(delay) == Err(RecvTimeoutError::Timeout);
+    if is_there {
+        // If it ends just now its pid is still ours: nobody has waited for it, or it is a zombie.
+        let _ = kill_process(pid, Signal::KILL);
+    }
+    let status = waiter.join().unwrap();
+    is_there && !status.success()
+}
+
+/// Kills in a run of the wikipedia example until one was hit, then finishes it.
+fn one_kill(share: f64, whole: Duration) -> bool {
+    let world = World::with_examples();
+    let child = world.command(&["run", "wikipedia.yaml"]).stderr(Stdio::null()).spawn().unwrap();
+    let hit = kill_after(child, whole.mul_f64(share));
+    let finished = world.summary(&["run", "wikipedia.yaml"]);
+    let rows = world.lake_rows("lake/wikipedia");
+    assert_eq!(rows.len(), 39_244, "killed at {share:.3} of a run: {finished}");
+    assert!(rows == edits(&world), "killed at {share:.3} of a run: rows differ");
+    let report = world.ok(&["report", "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&report.stdout).unwrap();
+    assert_eq!(report["imbalances"], serde_json::json!([]), "killed at {share:.3} of a run");
+    assert_eq!(report["pipes"][0]["outcomes"]["delivered"], 39_244);
+    assert_eq!(report["pipes"][0]["outcomes"]["duplicate"], 0, "settled events came again");
+    hit
+}
+
+#[test]
+fn p1_p2_a_kill_at_a_random_moment_loses_nothing_and_doubles_nothing() {
+    let kills: u32 = match std::env::var("ONCEFLOW_KILLS") {
+        Ok(text) => text.parse().expect("ONCEFLOW_KILLS is a number"),
+        Err(_) => 5,
+    };
+    let mut seed = match std::env::var("ONCEFLOW_SEED") {
+        Ok(text) => text.parse().expect("ONCEFLOW_SEED is a number"),
+        Err(_) => SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64,
+    };
+    println!("ONCEFLOW_SEED={seed}");
+    let whole = World::with_examples();
+    let began = Instant::now();
+    whole.ok(&["run", "wikipedia.yaml"]);
+    let whole = began.elapsed();
+
+    let mut hits = 0;
+    for kill in 0..kills {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        // Spread over the run, random within its part.
+        let random = (seed >> 40) as f64 / (1u64 << 24) as f64;
+        let share = (f64::from(kill) + random) / f64::from(kills);
+        hits += u32::from(one_kill(share, whole));
+    }
+    println!("{hits} of {kills} kills hit a run that was under way");
+    assert!(hits * 2 >= kills, "only {hits} of {kills} kills hit: nothing was shown");
+}

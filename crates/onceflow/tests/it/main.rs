@@ -1,0 +1,21 @@
+//! The real program, from outside: what a user types, and what must come of it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
+
+mod bad_input;
+mod data_dir;
+mod demo;
+mod exit_codes;
+mod generate;
+mod kill;
+mod kit;
+mod report;
+mod signals;
+mod tap;
+mod tidy;
+mod wikipedia;
