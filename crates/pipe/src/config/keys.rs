@@ -339,7 +339,8 @@ const OTHER_BODIES: &[Word] = &[
 
 static TRANSFORM: Table = Table {
     path: "transform[]",
-    doc: "One step: exactly one of these.",
+    doc: "One step: exactly one of these. A field that is missing or `null` is left alone. An \
+          event that a step can't be done on is rejected.",
     keys: &[
         Key::new("split", Kind::Map(&SPLIT), "Cuts a text into several fields."),
         Key::new("time", Kind::Map(&TIME), "Writes a time in another form."),
@@ -354,7 +355,8 @@ const FIELD_NAME: Kind = Kind::FieldName;
 
 static SPLIT: Table = Table {
     path: "transform[].split",
-    doc: "Cuts `a:b` at `:` into new fields beside it.",
+    doc: "Cuts a text into new fields beside it; the text itself stays. Of more parts than names \
+          the last name takes the rest; of fewer, the names left over aren't written.",
     keys: &[
         Key::new("field", Kind::FieldPath, "The text to cut.").required("$.event_name"),
         Key::new("at", Kind::Text { chars_max: 16 }, "Where to cut it.").required("\":\""),

@@ -1,11 +1,12 @@
 //! Changes to an event.
 
-use event::path::FieldPath;
+use event::path::{FieldPath, Step};
 
 use super::envelope::time_format;
 use super::problem::Problems;
-use super::section::{Section, Value};
+use super::section::{Checked, Section, Value};
 use crate::stage::time::TimeFormat;
+use crate::stage::transform::mistake;
 
 /// One change to an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,15 +63,45 @@ pub(crate) fn build(pipe: &Section, problems: &mut Problems<'_>) -> Option<Vec<T
 fn one(step: &Section, problems: &mut Problems<'_>) -> Option<TransformConfig> {
     let entry = step.entries.first()?;
     let section = step.section(entry.key.name)?;
+    check_paths(section, problems);
     match entry.key.name {
         "split" => split(section, problems),
         "time" => time(section, problems),
-        "rename" => Some(TransformConfig::Rename {
-            from: section.path("from")?.clone(),
-            to: section.text("to")?.to_owned(),
-        }),
+        "rename" => rename(section, problems),
         _ => drop(section, problems),
     }
+}
+
+/// Asks the transform about each path alone, so that the error points at the right one.
+fn check_paths(section: &Section, problems: &mut Problems<'_>) {
+    if section.table.path.ends_with("time") {
+        return; // a time may stand in an array
+    }
+    let mut check = |checked: &Checked| {
+        let Value::Path(path) = &checked.value else { return };
+        let probe = TransformConfig::Drop { fields: vec![path.clone()] };
+        if let Some(mistake) = mistake(&probe) {
+            problems.add(checked.place, format!("`{path}` names no field")).help(mistake);
+        }
+    };
+    for entry in &section.entries {
+        check(&entry.checked);
+        if let Value::List(items) = &entry.checked.value {
+            items.iter().for_each(&mut check);
+        }
+    }
+}
+
+fn rename(section: &Section, problems: &mut Problems<'_>) -> Option<TransformConfig> {
+    let from = section.path("from")?.clone();
+    let to = section.text("to")?.to_owned();
+    if matches!(from.steps().last(), Some(Step::Field(name)) if **name == *to) {
+        problems
+            .add(section.place_of("to"), format!("`{to}` is its name already"))
+            .help("take the step out, or give a new name");
+        return None;
+    }
+    Some(TransformConfig::Rename { from, to })
 }
 
 fn split(section: &Section, problems: &mut Problems<'_>) -> Option<TransformConfig> {
