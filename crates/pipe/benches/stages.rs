@@ -1,7 +1,8 @@
 //! How fast the stages are that look at one event at a time: decode, filter, transform, times.
 //!
-//! `cargo bench -p pipe --bench stages`. One thread; each line is the median of 7 rounds. The events
-//! are those of the benchmark: about 308 B, as the app sends them.
+//! `cargo bench -p pipe --bench stages [-- PART]`: all lines, or those with PART in their name. One
+//! thread; each line is the median of 7 rounds. The events are like those of the benchmark: about
+//! 300 B, as the app sends them.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 use std::hint::black_box;
@@ -41,6 +42,10 @@ fn events() -> Vec<Vec<u8>> {
 
 /// Does something to every payload, and shows what one takes.
 fn measure(name: &str, payloads: &[Vec<u8>], mut work: impl FnMut(&[u8]) -> usize) {
+    let part = std::env::args().nth(1).filter(|part| !part.starts_with("--"));
+    if part.is_some_and(|part| !name.contains(&part)) {
+        return;
+    }
     let mut rounds: Vec<Duration> = (0..ROUNDS)
         .map(|_| {
             let start = Instant::now();
@@ -84,11 +89,20 @@ fn filters(events: &[Vec<u8>]) {
     let patterns: [(&str, Value); 7] = [
         ("prefix, half match", json!({ "event_name": [{ "prefix": "game:" }] })),
         ("exact, none match", json!({ "event_name": ["nothing"] })),
-        ("three fields", json!({ "event_name": [{ "anything-but": "payment:failed" }], "device": [{ "prefix": "iPad" }], "created_at": [{ "numeric": [">", 0] }] })),
-        ("nested, numeric", json!({ "event_specifics": { "level": [{ "numeric": [">=", 10, "<", 20] }] } })),
+        (
+            "three fields",
+            json!({ "event_name": [{ "anything-but": "payment:failed" }], "device": [{ "prefix": "iPad" }], "created_at": [{ "numeric": [">", 0] }] }),
+        ),
+        (
+            "nested, numeric",
+            json!({ "event_specifics": { "level": [{ "numeric": [">=", 10, "<", 20] }] } }),
+        ),
         ("array of texts", json!({ "user": { "tags": ["kid"] } })),
         ("exists: false", json!({ "deleted": [{ "exists": false }] })),
-        ("$or", json!({ "$or": [{ "event_name": ["payment:failed"] }, { "user": { "country": ["DE"] } }] })),
+        (
+            "$or",
+            json!({ "$or": [{ "event_name": ["payment:failed"] }, { "user": { "country": ["DE"] } }] }),
+        ),
     ];
     for (name, pattern) in patterns {
         let pattern = Pattern::compile(&pattern).unwrap();
@@ -98,7 +112,8 @@ fn filters(events: &[Vec<u8>]) {
     }
     let lists: Vec<Vec<u8>> = (0..1000)
         .map(|index| {
-            let items: Vec<_> = (0..20).map(|item| json!({ "sku": item, "count": index % 3 })).collect();
+            let items: Vec<_> =
+                (0..20).map(|item| json!({ "sku": item, "count": index % 3 })).collect();
             json!({ "id": index, "items": items }).to_string().into_bytes()
         })
         .collect();
@@ -173,7 +188,8 @@ fn times() {
     let mut texts = Vec::new();
     for index in 0..EVENTS {
         let mut text = Vec::new();
-        TimeFormat::Rfc3339.write(1_441_932_418_771_000_000 + index as i64 * 1_001_000_000, &mut text);
+        TimeFormat::Rfc3339
+            .write(1_441_932_418_771_000_000 + index as i64 * 1_001_000_000, &mut text);
         texts.push(text);
     }
     measure("time: rfc3339 with milliseconds", &texts, |text| {

@@ -11,18 +11,17 @@
 //! scopes that the values so far allow. That takes time in proportion to the size of the event,
 //! not to the number of ways in which elements could combine.
 
-use event::json::{Kind, Raw};
-
 use super::walk::child;
 use super::{Condition, Node, Pattern};
+use crate::stage::cursor::Cursor;
 
 /// Whether an event matches, decided with scopes.
 pub(super) fn matches(pattern: &Pattern, json: &[u8]) -> bool {
     let Some(top) = pattern.nodes.first() else { return false };
     let values = vec![Values::default(); pattern.conditions.len()];
-    let mut event = Event { pattern, scopes: Vec::new(), values };
+    let mut event = Event { pattern, cursor: Cursor::new(json), scopes: Vec::new(), values };
     event.scopes.push(Scope { parent: 0, end: 0, node: 0, depth: 0 });
-    event.object(Raw::new(json), top, 0);
+    event.value(top, 0);
     event.close(0);
     for values in &mut event.values {
         values.sort();
@@ -59,46 +58,59 @@ impl Values {
     }
 }
 
-struct Event<'p> {
+struct Event<'p, 'e> {
     pattern: &'p Pattern,
+    cursor: Cursor<'e>,
     /// In the order in which they open.
     scopes: Vec<Scope>,
     /// By condition.
     values: Vec<Values>,
 }
 
-impl Event<'_> {
-    fn object(&mut self, object: Raw<'_>, node: &Node, scope: usize) {
-        for (name, value) in object.members() {
-            if let Some(child) = child(self.pattern, node, name) {
-                self.value(value, child, scope);
+impl Event<'_, '_> {
+    /// Goes through the value that begins here.
+    fn value(&mut self, node: &Node, scope: usize) {
+        match self.cursor.peek() {
+            Some(b'{') if !node.children.is_empty() => self.object(node, scope),
+            Some(b'[') => self.array(node, scope),
+            Some(b'{') | None => {
+                self.cursor.skip();
             }
+            _ => self.scalar(node, scope),
         }
     }
 
-    fn value(&mut self, value: Raw<'_>, node: &Node, scope: usize) {
-        match value.kind() {
-            Kind::Object => self.object(value, node, scope),
-            Kind::Array => {
-                for element in value.elements() {
-                    match element.kind() {
-                        Kind::Object if node.children.is_empty() => {}
-                        Kind::Object | Kind::Array => {
-                            let inner = self.scopes.len();
-                            let Node { index, depth, .. } = *node;
-                            self.scopes.push(Scope { parent: scope, end: 0, node: index, depth });
-                            self.value(element, node, inner);
-                            self.close(inner);
-                        }
-                        _ => self.scalar(element, node, scope),
-                    }
+    fn object(&mut self, node: &Node, scope: usize) {
+        self.cursor.enter(b'{');
+        while let Some(name) = self.cursor.name() {
+            match child(self.pattern, node, self.cursor.bytes(name)) {
+                Some(child) => self.value(child, scope),
+                None => {
+                    self.cursor.skip();
                 }
             }
-            _ => self.scalar(value, node, scope),
         }
     }
 
-    fn scalar(&mut self, value: Raw<'_>, node: &Node, scope: usize) {
+    fn array(&mut self, node: &Node, scope: usize) {
+        self.cursor.enter(b'[');
+        while let Some(first) = self.cursor.element() {
+            if first == b'[' || (first == b'{' && !node.children.is_empty()) {
+                let inner = self.scopes.len();
+                let Node { index, depth, .. } = *node;
+                self.scopes.push(Scope { parent: scope, end: 0, node: index, depth });
+                self.value(node, inner);
+                self.close(inner);
+            } else if first == b'{' {
+                self.cursor.skip();
+            } else {
+                self.scalar(node, scope);
+            }
+        }
+    }
+
+    fn scalar(&mut self, node: &Node, scope: usize) {
+        let Some(value) = self.cursor.value() else { return };
         for &condition in &node.conditions {
             let (Some(asked), Some(values)) =
                 (self.pattern.conditions.get(condition), self.values.get_mut(condition))

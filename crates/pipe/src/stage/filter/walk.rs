@@ -3,9 +3,10 @@
 
 use std::ops::ControlFlow;
 
-use event::json::{Kind, Raw};
+use event::json::Raw;
 
 use super::{CONDITIONS_MAX, Node, Pattern, arrays};
+use crate::stage::cursor::Cursor;
 
 /// Which conditions hold: a set of bits.
 #[derive(Debug, Clone, Copy, Default)]
@@ -31,10 +32,16 @@ impl Answers {
 /// Whether an event matches.
 pub(super) fn matches(pattern: &Pattern, json: &[u8]) -> bool {
     let Some(top) = pattern.nodes.first() else { return false };
-    let mut walk = Walk { pattern, held: Answers::default(), seen: Answers::default() };
-    match walk.object(Raw::new(json), top) {
+    let mut walk = Walk {
+        pattern,
+        cursor: Cursor::new(json),
+        held: Answers::default(),
+        seen: Answers::default(),
+    };
+    match walk.value(top) {
         ControlFlow::Break(Stop::Holds) => return true,
         ControlFlow::Break(Stop::ArrayOfObjects) => return arrays::matches(pattern, json),
+        ControlFlow::Break(Stop::Broken) => return false,
         ControlFlow::Continue(()) => {}
     }
     if pattern.asks_for_absence {
@@ -54,49 +61,64 @@ enum Stop {
     /// The pattern leads into an array of objects or arrays. Which fields stand in the same
     /// element isn't known here.
     ArrayOfObjects,
+    /// The payload was never scanned, or is no JSON.
+    Broken,
 }
 
-struct Walk<'p> {
+struct Walk<'p, 'e> {
     pattern: &'p Pattern,
+    cursor: Cursor<'e>,
     /// The conditions that hold for some value of their field.
     held: Answers,
     /// The conditions whose field has a value.
     seen: Answers,
 }
 
-impl Walk<'_> {
-    /// Goes through an object.
-    fn object(&mut self, object: Raw<'_>, node: &Node) -> ControlFlow<Stop> {
-        for (name, value) in object.members() {
-            if let Some(child) = child(self.pattern, node, name) {
-                self.value(value, child)?;
+impl Walk<'_, '_> {
+    /// Goes through the value that begins here.
+    fn value(&mut self, node: &Node) -> ControlFlow<Stop> {
+        match self.cursor.peek() {
+            Some(b'{') if !node.children.is_empty() => self.object(node),
+            Some(b'[') => self.array(node),
+            Some(b'{') => self.skip(),
+            _ => self.scalar(node),
+        }
+    }
+
+    fn object(&mut self, node: &Node) -> ControlFlow<Stop> {
+        self.cursor.enter(b'{');
+        while let Some(name) = self.cursor.name() {
+            match child(self.pattern, node, self.cursor.bytes(name)) {
+                Some(child) => self.value(child)?,
+                None => self.skip()?,
             }
         }
         ControlFlow::Continue(())
     }
 
-    fn value(&mut self, value: Raw<'_>, node: &Node) -> ControlFlow<Stop> {
-        match value.kind() {
-            Kind::Object if node.children.is_empty() => ControlFlow::Continue(()),
-            Kind::Object => self.object(value, node),
-            Kind::Array => {
-                for element in value.elements() {
-                    match element.kind() {
-                        Kind::Object if node.children.is_empty() => {}
-                        Kind::Object | Kind::Array => {
-                            return ControlFlow::Break(Stop::ArrayOfObjects);
-                        }
-                        _ => self.scalar(element, node)?,
-                    }
-                }
-                ControlFlow::Continue(())
+    fn array(&mut self, node: &Node) -> ControlFlow<Stop> {
+        self.cursor.enter(b'[');
+        while let Some(first) = self.cursor.element() {
+            match first {
+                b'{' if node.children.is_empty() => self.skip()?,
+                b'{' | b'[' => return ControlFlow::Break(Stop::ArrayOfObjects),
+                _ => self.scalar(node)?,
             }
-            _ => self.scalar(value, node),
+        }
+        ControlFlow::Continue(())
+    }
+
+    #[inline]
+    fn skip(&mut self) -> ControlFlow<Stop> {
+        match self.cursor.skip() {
+            Some(_) => ControlFlow::Continue(()),
+            None => ControlFlow::Break(Stop::Broken),
         }
     }
 
     #[inline]
-    fn scalar(&mut self, value: Raw<'_>, node: &Node) -> ControlFlow<Stop> {
+    fn scalar(&mut self, node: &Node) -> ControlFlow<Stop> {
+        let Some(value) = self.cursor.value() else { return ControlFlow::Break(Stop::Broken) };
         let mut more = false;
         for &condition in &node.conditions {
             let Some(asked) = self.pattern.conditions.get(condition) else { continue };
@@ -112,10 +134,9 @@ impl Walk<'_> {
     }
 }
 
-/// The node that a member leads to, if the pattern mentions it.
+/// The node that a member leads to, if the pattern mentions its name (given with its quotes).
 #[inline]
-pub(super) fn child<'p>(pattern: &'p Pattern, node: &Node, name: Raw<'_>) -> Option<&'p Node> {
-    let quoted = name.bytes();
+pub(super) fn child<'p>(pattern: &'p Pattern, node: &Node, quoted: &[u8]) -> Option<&'p Node> {
     let inner = quoted.get(1..quoted.len().saturating_sub(1))?;
     for (own, child) in &node.children {
         if own.as_bytes() == inner {
@@ -130,7 +151,7 @@ pub(super) fn child<'p>(pattern: &'p Pattern, node: &Node, name: Raw<'_>) -> Opt
     {
         return None;
     }
-    descend(pattern, node, name)
+    descend(pattern, node, Raw::new(quoted))
 }
 
 #[cold]

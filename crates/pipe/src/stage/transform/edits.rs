@@ -3,9 +3,10 @@
 use std::ops::Range;
 
 use event::json::Raw;
-use event::path::FieldPath;
+use event::path::{FieldPath, Step};
 
 use super::TransformFault;
+use crate::stage::cursor::Cursor;
 
 /// Changes to one payload, from front to back.
 #[derive(Debug, Default)]
@@ -23,14 +24,15 @@ pub(super) struct Member {
     /// With its quotes.
     pub(super) name: Range<usize>,
     pub(super) value: Range<usize>,
+    /// The name holds an escape, so that it can't be compared as it stands.
+    escaped: bool,
 }
 
 impl Member {
     pub(super) fn is_named(&self, payload: &[u8], name: &str) -> bool {
         let Some(own) = payload.get(self.name.clone()) else { return false };
         let inner = own.get(1..own.len().saturating_sub(1)).unwrap_or_default();
-        // Most names hold no escape and compare as they stand.
-        if memchr::memchr(b'\\', inner).is_none() {
+        if !self.escaped {
             return inner == name.as_bytes();
         }
         Raw::new(own).is_str(name)
@@ -78,17 +80,10 @@ impl Edits {
         payload: &[u8],
         parent: Option<&FieldPath>,
     ) -> Result<Vec<Member>, TransformFault> {
-        let object = match parent {
-            None => Some(Raw::new(payload)),
-            Some(path) => path.get(payload)?,
-        };
         let mut members = std::mem::take(&mut self.members);
         members.clear();
-        if let Some(object) = object {
-            members.extend(object.members().map(|(name, value)| Member {
-                name: span_in(payload, name.bytes()),
-                value: span_in(payload, value.bytes()),
-            }));
+        if let Some(at) = find_value(payload, parent.map_or(&[], FieldPath::steps))? {
+            members.extend(members_of(payload, at));
         }
         Ok(members)
     }
@@ -135,6 +130,56 @@ impl Removal {
     }
 }
 
+/// The members of the object that begins at `at`; none if something else does.
+fn members_of(payload: &[u8], at: usize) -> impl Iterator<Item = Member> {
+    let mut cursor = Cursor::at(payload, at);
+    let mut inside = cursor.enter(b'{');
+    std::iter::from_fn(move || {
+        let name = if inside { cursor.name() } else { None };
+        inside = name.is_some();
+        let name = name?;
+        let escaped = memchr::memchr(b'\\', cursor.bytes(name.clone())).is_some();
+        Some(Member { name, value: cursor.skip()?, escaped })
+    })
+}
+
+/// Where the value at the end of a path begins; `None` if there is none.
+pub(super) fn find_value(payload: &[u8], steps: &[Step]) -> Result<Option<usize>, TransformFault> {
+    let mut at = 0;
+    for step in steps {
+        let inside = match step {
+            Step::Field(name) => {
+                let mut named =
+                    members_of(payload, at).filter(|member| member.is_named(payload, name));
+                let found = named.next();
+                if found.is_some() && named.next().is_some() {
+                    return Err(TransformFault::Ambiguous);
+                }
+                found.map(|member| member.value.start)
+            }
+            Step::Index(index) => element_at(payload, at, *index),
+        };
+        match inside {
+            Some(inside) => at = inside,
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(at))
+}
+
+fn element_at(payload: &[u8], at: usize, index: u32) -> Option<usize> {
+    let mut cursor = Cursor::at(payload, at);
+    if !cursor.enter(b'[') {
+        return None;
+    }
+    for _ in 0..index {
+        cursor.element()?;
+        cursor.skip()?;
+    }
+    cursor.element()?;
+    Some(cursor.skip()?.start)
+}
+
 /// The one member with this name, by its place; `None` if there is none.
 pub(super) fn find(
     members: &[Member],
@@ -151,12 +196,6 @@ pub(super) fn find(
         return Err(TransformFault::Ambiguous);
     }
     Ok(found)
-}
-
-/// Where a part of the payload stands in it.
-pub(super) fn span_in(payload: &[u8], part: &[u8]) -> Range<usize> {
-    let start = part.as_ptr().addr().saturating_sub(payload.as_ptr().addr());
-    start..start + part.len()
 }
 
 /// Appends text as a JSON string.

@@ -16,7 +16,6 @@ mod rename;
 mod split;
 mod time;
 
-use event::json::JsonError;
 use event::path::{FieldPath, Step as PathStep};
 
 use self::edits::Edits;
@@ -58,9 +57,6 @@ pub enum TransformFault {
     /// The field, or one on the way to it, stands twice in its object.
     #[error("the field, or one on the way to it, stands twice in its object")]
     Ambiguous,
-    /// The payload was never scanned, or is no JSON.
-    #[error(transparent)]
-    Json(JsonError),
     /// The step's path doesn't end in a name. Configuration is asked not to let that pass, see
     /// [`mistake`].
     #[error("the path doesn't end in the name of a field")]
@@ -75,18 +71,7 @@ impl TransformError {
             TransformFault::NotText => "transform_not_text",
             TransformFault::Time(error) => error.name(),
             TransformFault::Ambiguous => "json_ambiguous_field",
-            TransformFault::Json(error) => error.name(),
             TransformFault::NotAName => "transform_not_a_name",
-        }
-    }
-}
-
-impl From<JsonError> for TransformFault {
-    fn from(error: JsonError) -> TransformFault {
-        if error.name() == "json_ambiguous_field" {
-            TransformFault::Ambiguous
-        } else {
-            TransformFault::Json(error)
         }
     }
 }

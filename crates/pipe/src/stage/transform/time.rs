@@ -3,8 +3,9 @@
 use event::json::{Kind, Raw};
 use event::path::FieldPath;
 
-use super::edits::{self, Edits, span_in};
-use super::{Target, TransformFault};
+use super::TransformFault;
+use super::edits::{self, Edits};
+use crate::stage::cursor::Cursor;
 use crate::stage::time::TimeFormat;
 
 /// Reads the time in a field and writes it in another form, where it stands.
@@ -16,15 +17,13 @@ use crate::stage::time::TimeFormat;
 #[derive(Debug, Clone)]
 pub(super) struct Time {
     field: FieldPath,
-    /// `None` if the path ends in an element of an array, or is `$`.
-    target: Option<Target>,
     from: TimeFormat,
     to: TimeFormat,
 }
 
 impl Time {
     pub(super) fn new(field: &FieldPath, from: TimeFormat, to: TimeFormat) -> Time {
-        Time { field: field.clone(), target: Target::of(field), from, to }
+        Time { field: field.clone(), from, to }
     }
 
     pub(super) fn field(&self) -> &FieldPath {
@@ -32,25 +31,14 @@ impl Time {
     }
 
     pub(super) fn edit(&self, payload: &[u8], edits: &mut Edits) -> Result<(), TransformFault> {
-        let Some(value) = self.find(payload, edits)? else { return Ok(()) };
+        let Some(at) = edits::find_value(payload, self.field.steps())? else { return Ok(()) };
+        let Some(span) = Cursor::at(payload, at).skip() else { return Ok(()) };
+        let value = Raw::new(payload.get(span.clone()).unwrap_or_default());
         if value.kind() == Kind::Null {
             return Ok(());
         }
         let ns = self.from.parse_ns(value)?;
-        edits.replace(span_in(payload, value.bytes()), |out| self.to.write(ns, out));
+        edits.replace(span, |out| self.to.write(ns, out));
         Ok(())
-    }
-
-    fn find<'a>(
-        &self,
-        payload: &'a [u8],
-        edits: &mut Edits,
-    ) -> Result<Option<Raw<'a>>, TransformFault> {
-        let Some(target) = &self.target else { return Ok(self.field.get(payload)?) };
-        let members = edits.members_around(payload, target.parent.as_ref())?;
-        let found = edits::find(&members, payload, &target.name);
-        let value = found.map(|own| Some(members.get(own?)?.value(payload)));
-        edits.keep(members);
-        value
     }
 }
