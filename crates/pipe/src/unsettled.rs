@@ -40,7 +40,10 @@ impl Waiter {
 #[derive(Debug)]
 pub struct Unsettled {
     limits: UnsettledLimits,
-    waiters: VecDeque<Waiter>,
+    /// To be asked for again once something changes, by time of receipt.
+    waiting: VecDeque<Waiter>,
+    /// Being asked for now; all older than what is in `waiting`.
+    retrying: VecDeque<Waiter>,
     bytes: usize,
 }
 
@@ -48,34 +51,33 @@ impl Unsettled {
     /// Nothing waits.
     #[must_use]
     pub fn new(limits: UnsettledLimits) -> Self {
-        Self { limits, waiters: VecDeque::new(), bytes: 0 }
+        Self { limits, waiting: VecDeque::new(), retrying: VecDeque::new(), bytes: 0 }
     }
 
     /// How many wait.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.waiters.len()
+        self.waiting.len() + self.retrying.len()
     }
 
     /// Whether nothing waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.waiters.is_empty()
+        self.len() == 0
     }
 
     /// Whether the source has to pause.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.waiters.len() >= self.limits.events_max || self.bytes >= self.limits.bytes_max
+        self.len() >= self.limits.events_max || self.bytes >= self.limits.bytes_max
     }
 
-    /// Copies out the events of `batch` that wait. Those of a carried-over batch were taken from
-    /// the front and go back there, in order.
+    /// Copies out the events of `batch` that wait. What is carried over is asked for in order and
+    /// before anything new, so order is kept.
     pub fn keep_waiting(&mut self, batch: &Batch) {
         if !batch.events.iter().any(|event| event.fate == Fate::Waits) {
             return;
         }
-        let mut kept = VecDeque::new();
         for (extent, range) in batch.extent_ranges() {
             for index in range.clone() {
                 let Some(event) = batch.events.get(index) else { continue };
@@ -98,25 +100,24 @@ impl Unsettled {
                         .unwrap_or(NO_TIME),
                 };
                 self.bytes += waiter.bytes();
-                kept.push_back(waiter);
+                self.waiting.push_back(waiter);
             }
-        }
-        if batch.carried {
-            kept.append(&mut self.waiters);
-            self.waiters = kept;
-        } else {
-            self.waiters.append(&mut kept);
         }
     }
 
-    /// Takes the waiters that fit into one batch, oldest first, to ask for their keys again.
+    /// Something changed: all that wait are asked for again.
+    pub fn wake(&mut self) {
+        self.retrying.append(&mut self.waiting);
+    }
+
+    /// Takes the woken waiters that fit into one batch, oldest first, to ask for their keys again.
     pub fn carry_over(&mut self, limits: &BatchLimits) -> Option<Batch> {
-        if self.waiters.is_empty() {
+        if self.retrying.is_empty() {
             return None;
         }
         let mut buffer = Vec::new();
         let mut batch = Batch { carried: true, ..Batch::default() };
-        while let Some(waiter) = self.waiters.pop_front() {
+        while let Some(waiter) = self.retrying.pop_front() {
             self.bytes -= waiter.bytes();
             let index = u32::try_from(batch.events.len()).unwrap_or(u32::MAX);
             batch.extents.push(Extent {
@@ -150,7 +151,7 @@ impl Unsettled {
     #[must_use]
     pub fn by_minute(&self) -> Vec<(MinuteBucket, u64)> {
         let mut minutes = BTreeMap::new();
-        for waiter in &self.waiters {
+        for waiter in self.retrying.iter().chain(&self.waiting) {
             *minutes.entry(MinuteBucket::of(waiter.received_ms)).or_insert(0) += 1;
         }
         minutes.into_iter().collect()
@@ -159,7 +160,8 @@ impl Unsettled {
     /// Takes all waiters, to give them back to their source: how many of each minute of receipt.
     pub fn give_back(&mut self) -> Vec<(MinuteBucket, u64)> {
         let minutes = self.by_minute();
-        self.waiters.clear();
+        self.retrying.clear();
+        self.waiting.clear();
         self.bytes = 0;
         minutes
     }
@@ -212,6 +214,8 @@ mod tests {
         unsettled.keep_waiting(&batch(&[Fate::Deliver, Fate::Waits, Fate::Waits]));
         assert_eq!(unsettled.len(), 4);
         assert!(unsettled.is_full());
+        assert!(unsettled.carry_over(&LIMITS).is_none(), "nothing has changed");
+        unsettled.wake();
         let mut carried = unsettled.carry_over(&LIMITS).unwrap();
         assert_eq!(unsettled.len(), 1);
         let keys: Vec<u128> = carried.events.iter().map(|event| event.key).collect();
@@ -224,6 +228,12 @@ mod tests {
         carried.events[1].fate = Fate::Waits;
         carried.events[2].fate = Fate::Waits;
         unsettled.keep_waiting(&carried);
+        let mut last = unsettled.carry_over(&LIMITS).unwrap();
+        assert_eq!(last.events.len(), 1, "all that woke are asked for, also past one batch");
+        last.events[0].fate = Fate::Waits;
+        unsettled.keep_waiting(&last);
+        assert!(unsettled.carry_over(&LIMITS).is_none());
+        unsettled.wake();
         let again = unsettled.carry_over(&LIMITS).unwrap();
         let keys: Vec<u128> = again.events.iter().map(|event| event.key).collect();
         assert_eq!(keys, [2, 1, 2], "the oldest stays first");

@@ -43,6 +43,9 @@ impl Commit {
         let changes_nothing = decided.batch.events.is_empty()
             && decided.returned.is_empty()
             && staged.outputs.is_empty();
+        if let Some(number_used) = &decided.number_used {
+            let _ = number_used.send(!changes_nothing);
+        }
         if changes_nothing {
             return Ok(());
         }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use crossbeam_channel::{Receiver, bounded};
 use dedup::ledger::PipeLedger;
 use event::source::BatchLimits;
-use event::{Batch, BatchNumber};
+use event::{Batch, BatchNumber, Fate};
 
 use super::Decided;
 use crate::unsettled::{Unsettled, UnsettledLimits};
@@ -41,33 +42,58 @@ impl Decide {
     /// Decides a batch that was just received.
     #[must_use]
     pub fn decide(&mut self, mut batch: Batch) -> Decided {
-        let number = self.take_number();
-        self.ledger.reserve(number, &mut batch);
+        self.ledger.reserve(self.next, &mut batch);
         self.unsettled.keep_waiting(&batch);
+        self.decided(batch)
+    }
+
+    fn decided(&mut self, batch: Batch) -> Decided {
+        let number = self.take_number();
         let mut decided = self.empty(number);
         decided.batch = batch;
         decided.reserved_in = Some(Arc::clone(&self.ledger));
         decided
     }
 
-    /// Asks again for the keys of the events that wait, where that may have changed.
+    /// Asks again for the keys of the events that wait, where that may have changed; the next batch
+    /// of those that need not wait any more.
     #[must_use]
     pub fn decide_waiting(&mut self) -> Option<Decided> {
-        let wakeups = self.ledger.wakeups();
-        if self.unsettled.is_empty() || wakeups == self.wakeups_seen {
-            return None;
+        loop {
+            let Some(mut carried) = self.unsettled.carry_over(&self.limits) else {
+                // Read before the keys are asked for: a wake-up in between leads to one more try.
+                let wakeups = self.ledger.wakeups();
+                if self.unsettled.is_empty() || wakeups == self.wakeups_seen {
+                    return None;
+                }
+                self.wakeups_seen = wakeups;
+                self.unsettled.wake();
+                continue;
+            };
+            self.ledger.reserve(self.next, &mut carried);
+            self.unsettled.keep_waiting(&carried);
+            if carried.events.iter().any(|event| event.fate != Fate::Waits) {
+                return Some(self.decided(carried));
+            }
         }
-        // Read before the keys are asked for: a wake-up in between leads to one more try.
-        self.wakeups_seen = wakeups;
-        let carried = self.unsettled.carry_over(&self.limits)?;
-        Some(self.decide(carried))
     }
 
-    /// A batch without events, in which sinks may close files whose time is over.
+    /// A batch without events, in which sinks may close files whose time is over; and what will
+    /// tell whether its number was used. Nothing else may be decided before that is known:
+    /// [`Decide::ticked`].
     #[must_use]
-    pub fn tick(&mut self) -> Decided {
-        let number = self.take_number();
-        self.empty(number)
+    pub fn tick(&mut self) -> (Decided, Receiver<bool>) {
+        let (number_used, answer) = bounded(1);
+        let mut tick = self.empty(self.next);
+        tick.number_used = Some(number_used);
+        (tick, answer)
+    }
+
+    /// Ends a tick.
+    pub fn ticked(&mut self, number_used: bool) {
+        if number_used {
+            self.take_number();
+        }
     }
 
     /// The last batch: what still waits goes back to the source, sinks finish their files.
@@ -89,6 +115,7 @@ impl Decide {
             in_flight: self.unsettled.by_minute(),
             returned: Vec::new(),
             last: false,
+            number_used: None,
             reserved_in: None,
         }
     }

@@ -28,6 +28,7 @@ mod totals;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crossbeam_channel::Sender;
 use dedup::ledger::PipeLedger;
 use dedup::state::MinuteBucket;
 use event::source::{BatchLimits, Source};
@@ -79,6 +80,9 @@ pub struct Decided {
     pub returned: Vec<(MinuteBucket, u64)>,
     /// Nothing follows: every sink finishes its files.
     pub last: bool,
+    /// Told whether the batch's number was used: a tick that closes no file leaves no record, and
+    /// its number goes to the next batch.
+    number_used: Option<Sender<bool>>,
     /// Until the batch is committed.
     reserved_in: Option<Arc<PipeLedger>>,
 }

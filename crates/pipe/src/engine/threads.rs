@@ -251,7 +251,17 @@ fn decide_loop(
                 turn.next();
                 decide.decide(batch)
             }
-            Err(RecvTimeoutError::Timeout) if wait == TICK => decide.tick(),
+            Err(RecvTimeoutError::Timeout) if wait == TICK => {
+                let (tick, number_used) = decide.tick();
+                if next_step.send(tick).is_err() {
+                    return;
+                }
+                match number_used.recv() {
+                    Ok(used) => decide.ticked(used),
+                    Err(_) => return,
+                }
+                continue;
+            }
             Err(RecvTimeoutError::Timeout) => continue,
             Err(RecvTimeoutError::Disconnected) => {
                 ended = true;

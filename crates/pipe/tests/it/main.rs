@@ -8,3 +8,9 @@
 )]
 
 mod config;
+mod crash;
+mod defects;
+mod faults;
+mod gate;
+mod promises;
+mod world;
