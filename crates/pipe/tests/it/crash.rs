@@ -47,7 +47,7 @@ impl Case {
             return Err(format!("unfinished files at the end: {:?}", open_files(disk)));
         }
         let broken = self.lines.iter().filter(|line| line.ends_with(',')).count();
-        let rejected = lines(disk, "/a/data/rejected/app.ndjson").len();
+        let rejected = lines(disk, "/d/rejected/app.ndjson").len();
         if rejected != broken {
             return Err(format!("rejected file: {rejected} rows instead of {broken}"));
         }

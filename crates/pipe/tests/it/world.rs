@@ -159,7 +159,7 @@ impl Acker for BrokerAcker {
 /// parent of its own: no other one's sync makes it durable by the way.
 pub(crate) fn disk(seed: u64) -> SimDisk {
     let disk = SimDisk::new(seed);
-    for parent in ["/a", "/b", "/c"] {
+    for parent in ["/a", "/b", "/c", "/d"] {
         disk.mkdir(Path::new(parent)).unwrap();
     }
     disk.sync_dir(Path::new("/"), journal::SyncPoint("test.setup")).unwrap();
@@ -296,7 +296,8 @@ pub(crate) fn small() -> &'static PipeConfig {
              dedup: { key: $.id, window: 10m }\n\
              sinks:\n\
              - file: { path: /c/out/out.ndjson }\n\
-             - lake: { path: /b/lake }\n",
+             - lake: { path: /b/lake }\n\
+             rejected: { path: /d/rejected/app.ndjson }\n",
         )
     })
 }
