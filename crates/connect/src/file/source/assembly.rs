@@ -9,16 +9,14 @@ use event::position::Offset;
 use event::source::SourceError;
 
 use super::cursor::Cursor;
-use super::pool::{BufferPool, PAGE_BYTES, PooledBuffer};
+use super::pool::{BufferPool, PooledBuffer};
 use super::spill::SpillFile;
 
 /// The buffer is so much longer than a batch, so that what follows one can be looked at.
-pub(super) const AHEAD_BYTES: usize = 96 << 10;
+pub(super) const AHEAD_BYTES: usize = 64 << 10;
 
 pub(super) struct Assembly {
     pub(super) buffer: PooledBuffer,
-    /// Where this batch begins in the buffer.
-    begin: usize,
     /// How far the buffer is filled.
     pub(super) filled: usize,
     /// Start of the line whose newline wasn't found yet.
@@ -39,7 +37,6 @@ impl Assembly {
     pub(super) fn new(buffer: PooledBuffer, events: usize) -> Self {
         Self {
             buffer,
-            begin: 0,
             filled: 0,
             line: 0,
             scanned: 0,
@@ -63,11 +60,6 @@ impl Assembly {
         self.buffer.get_mut(self.filled..end).unwrap_or_default()
     }
 
-    /// How many bytes of content are in the buffer.
-    pub(super) fn bytes(&self) -> usize {
-        self.filled - self.begin
-    }
-
     /// Bytes of the line whose newline wasn't found yet.
     pub(super) fn rest(&self) -> &[u8] {
         self.buffer.get(self.line..self.filled).unwrap_or_default()
@@ -81,8 +73,7 @@ impl Assembly {
 
     /// Forgets the buffer's content, which went elsewhere.
     pub(super) fn empty_buffer(&mut self) {
-        (self.begin, self.filled, self.line) = (0, 0, 0);
-        (self.scanned, self.extent_line) = (0, 0);
+        (self.filled, self.line, self.scanned, self.extent_line) = (0, 0, 0, 0);
     }
 
     /// Makes events of the whole lines, until there are `events_max`. Lines of more than
@@ -214,18 +205,14 @@ impl Assembly {
     /// The batch, and what was read beyond it in a buffer of its own.
     pub(super) fn close(self, cursor: Option<&mut Cursor>, pool: &BufferPool) -> (Batch, Self) {
         let rest = self.buffer.get(self.line..self.filled).unwrap_or_default();
-        // What is read next belongs at the same place of a page as in the file.
-        let content = cursor.as_ref().map_or(0, |cursor| cursor.base.wrapping_add(self.line as u64));
-        let begin = content as usize % PAGE_BYTES;
         let mut next = Self::new(pool.take(self.buffer.len()), self.events.len());
-        if let Some(place) = next.buffer.get_mut(begin..begin + rest.len()) {
+        if let Some(place) = next.buffer.get_mut(..rest.len()) {
             place.copy_from_slice(rest);
         }
-        (next.begin, next.line, next.extent_line) = (begin, begin, begin);
-        next.filled = begin + rest.len();
-        next.scanned = begin + self.scanned.saturating_sub(self.line);
+        next.filled = rest.len();
+        next.scanned = self.scanned.saturating_sub(self.line);
         if let Some(cursor) = cursor {
-            cursor.base = content.wrapping_sub(begin as u64);
+            cursor.base = cursor.base.wrapping_add(self.line as u64);
         }
         let batch = Batch {
             buffer: Bytes::from_owner(self.buffer).slice(..self.line),

@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_tail_is_the_same_however_it_was_read() {
-        let bytes: Vec<u8> = (0..20_000_u32).map(|i| (i * i >> 3) as u8).collect();
+        let bytes: Vec<u8> = (0..20_000_u32).map(|i| ((i * i) >> 3) as u8).collect();
         for piece in [1, 7, 4095, 4096, 4097, 20_000] {
             let mut tail = Tail::default();
             bytes.chunks(piece).for_each(|chunk| tail.push(chunk));

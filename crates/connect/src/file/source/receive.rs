@@ -91,7 +91,7 @@ impl FileSource {
             if have_events && first_event.is_none() {
                 first_event = Some(Instant::now());
             }
-            let bytes_full = assembly.bytes() >= limits.bytes_max;
+            let bytes_full = assembly.filled >= limits.bytes_max;
             let waited = first_event.unwrap_or(started).elapsed();
             if assembly.events.len() >= events_max || have_events && bytes_full {
                 return Ok(Filled::Full);
@@ -245,9 +245,9 @@ fn read_size(assembly: &Assembly, limits: &BatchLimits) -> usize {
     let events = assembly.events.len();
     let room = match events {
         0 => usize::MAX,
-        _ => limits.bytes_max.saturating_sub(assembly.bytes()),
+        _ => limits.bytes_max.saturating_sub(assembly.filled),
     };
-    let mean = assembly.bytes().checked_div(events).map_or(READ_BYTES, |bytes| bytes + 1);
+    let mean = assembly.line.checked_div(events).map_or(READ_BYTES, |bytes| bytes + 1);
     let missing = (limits.events_max - events.min(limits.events_max)).saturating_mul(mean);
     READ_BYTES.min(missing.max(READ_BYTES_MIN)).min(room.max(1))
 }
