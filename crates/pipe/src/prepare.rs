@@ -97,6 +97,8 @@ impl Preparer {
     /// Gives every event of `batch` that has no fate yet its type, times and key, or a rejection,
     /// or lets the filter drop it.
     pub fn prepare(&mut self, batch: &mut Batch) {
+        // First, so that their empty stand-ins aren't judged as empty lines.
+        self.reject_spilled(batch);
         let buffer = batch.buffer.clone();
         let mut events = std::mem::take(&mut batch.events);
         let mut rewritten = std::mem::take(&mut batch.rewritten);
@@ -117,7 +119,6 @@ impl Preparer {
         }
         batch.events = events;
         batch.rewritten = rewritten;
-        self.reject_spilled(batch);
     }
 
     fn reject_spilled(&self, batch: &mut Batch) {
@@ -126,12 +127,7 @@ impl Preparer {
             let (index, len) = (*index as usize, payload.len());
             let detail =
                 format!("{len} bytes, over event_bytes_max = {} bytes", self.plan.event_bytes_max);
-            if let Some(event) = batch.events.get_mut(index) {
-                // The empty stand-in was judged as an empty line: the true reason replaces it.
-                let place = u32::try_from(batch.rejections.len()).unwrap_or(u32::MAX);
-                event.fate = Fate::Rejected(place);
-                batch.rejections.push(Rejection { reason: "event_too_large", detail });
-            }
+            batch.reject(index, "event_too_large", detail);
         }
     }
 
