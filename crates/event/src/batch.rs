@@ -158,11 +158,11 @@ impl Batch {
     /// Rejects event `index` for `reason`. An event keeps its first rejection.
     pub fn reject(&mut self, index: usize, reason: &'static str, detail: String) {
         let number = u32::try_from(self.rejections.len()).unwrap_or(u32::MAX);
-        if let Some(event) = self.events.get_mut(index) {
-            if !matches!(event.fate, Fate::Rejected(_)) {
-                event.fate = Fate::Rejected(number);
-                self.rejections.push(Rejection { reason, detail });
-            }
+        if let Some(event) = self.events.get_mut(index)
+            && !matches!(event.fate, Fate::Rejected(_))
+        {
+            event.fate = Fate::Rejected(number);
+            self.rejections.push(Rejection { reason, detail });
         }
     }
 
