@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub const FILE: &str = "last-run.json";
 /// The form of the note that this program writes.
 pub const VERSION: u32 = 1;
-/// How many warnings and errors a note keeps.
+/// How many different warnings and errors a note keeps.
 pub const MESSAGES_MAX: usize = 50;
 
 /// One run, as noted at its start and again at its end.
@@ -35,7 +35,7 @@ pub struct LastRun {
     pub warnings: u64,
     /// Errors that it logged.
     pub errors: u64,
-    /// The last of them.
+    /// The first of them, each once.
     pub messages: Vec<String>,
 }
 

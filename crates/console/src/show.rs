@@ -52,11 +52,13 @@ pub fn time(at_ms: i64) -> String {
         .map_or_else(|_| format!("{at_ms} ms since 1970"), |time| time.to_string())
 }
 
-/// A length of time in seconds: `0.4 s`, `12 s`, `3 min 20 s`.
+/// A length of time: `30 ms`, `0.4 s`, `12 s`, `3 min 20 s`.
 #[must_use]
 pub fn seconds(length: std::time::Duration) -> String {
     let seconds = length.as_secs_f64();
-    if seconds < 9.95 {
+    if seconds < 0.0995 {
+        format!("{} ms", length.as_millis())
+    } else if seconds < 9.95 {
         format!("{seconds:.1} s")
     } else if seconds < 100.0 {
         format!("{seconds:.0} s")
@@ -99,7 +101,9 @@ mod tests {
     fn times_are_utc_and_lengths_are_rough() {
         assert_eq!(time(1_793_520_000_999), "2026-11-01T08:00:00Z");
         assert_eq!(time(i64::MIN), format!("{} ms since 1970", i64::MIN));
-        for (ms, shown) in [(423, "0.4 s"), (12_300, "12 s"), (200_000, "3 min 20 s")] {
+        for (ms, shown) in
+            [(30, "30 ms"), (423, "0.4 s"), (12_300, "12 s"), (200_000, "3 min 20 s")]
+        {
             assert_eq!(seconds(std::time::Duration::from_millis(ms)), shown);
         }
     }

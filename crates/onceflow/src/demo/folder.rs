@@ -101,15 +101,15 @@ impl Folder {
         made().map_err(|error| failed("write", &path, &error))
     }
 
-    /// Lines of all input, as any other program counts them.
-    pub(super) fn lines(&self) -> Result<u64, Failure> {
+    /// Lines of both inputs (edits, app events), as any other program counts them.
+    pub(super) fn lines(&self) -> Result<(u64, u64), Failure> {
         let (app, edits) = (self.app_events(), self.edits());
         let count = |path: &Path, reader: &mut dyn Read| {
             lines(reader).map_err(|error| failed("read", path, &error))
         };
         let open = |path: &Path| File::open(path).map_err(|error| failed("read", path, &error));
         let mut edits_unpacked = flate2::read::MultiGzDecoder::new(open(&edits)?);
-        Ok(count(&app, &mut open(&app)?)? + count(&edits, &mut edits_unpacked)?)
+        Ok((count(&edits, &mut edits_unpacked)?, count(&app, &mut open(&app)?)?))
     }
 
     fn write(&self, name: &str, content: &[u8]) -> Result<(), Failure> {

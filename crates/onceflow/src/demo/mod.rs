@@ -44,9 +44,9 @@ pub(crate) fn demo(
     let folder = Folder::new(dir)?;
     show::begin(&folder);
     folder.fill(events)?;
-    let total = folder.lines()?;
-    let made_in = began.elapsed();
-    show::made(total, made_in);
+    let (edits, app) = folder.lines()?;
+    let total = edits + app;
+    show::made(edits, app, began.elapsed());
 
     let (settled, first) = kill_in_the_middle(&folder, total)?;
     show::killed(settled, total, first);

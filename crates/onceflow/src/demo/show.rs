@@ -22,9 +22,10 @@ fn step(number: u32, text: &str, took: Duration) {
     println!("  {number}  {text:<62}{:>9}", show::seconds(took));
 }
 
-pub(super) fn made(total: u64, took: Duration) {
-    step(1, &format!("{} events: real Wikipedia edits, and made-up app", show::count(total)), took);
-    println!("     events, a tenth of them copies of earlier ones, a few broken\n");
+pub(super) fn made(edits: u64, app: u64, took: Duration) {
+    let (edits, app) = (show::count(edits), show::count(app));
+    step(1, &format!("input: {edits} Wikipedia edits and {app} app events,"), took);
+    println!("     a tenth of these copies of earlier ones, and a few of them broken\n");
 }
 
 pub(super) fn killed(settled: u64, total: u64, took: Duration) {
@@ -92,7 +93,9 @@ fn conservation(seen: &Seen) {
         let text = markdown::balance(side);
         let (left, right) = text.split_once(" = ").unwrap_or((&text, "?"));
         println!("    {:<10} {left}", side.pipe);
-        println!("               = {right}");
+        for (number, line) in wrapped(right, 62).iter().enumerate() {
+            println!("               {} {line}", if number == 0 { '=' } else { ' ' });
+        }
     }
     let counted = &seen.counted;
     println!("  And by the files, which know nothing of the ledger");
@@ -113,6 +116,21 @@ fn conservation(seen: &Seen) {
         "THEY DIFFER: this is a defect, please report it."
     };
     println!("    {verdict}\n");
+}
+
+/// The terms of a sum in lines of at most `width` characters.
+fn wrapped(sum: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for term in sum.split(" + ") {
+        match lines.last_mut() {
+            Some(line) if line.len() + 3 + term.len() <= width => {
+                *line = format!("{line} + {term}")
+            }
+            Some(_) => lines.push(format!("+ {term}")),
+            None => lines.push(term.to_owned()),
+        }
+    }
+    lines
 }
 
 fn files(seen: &Seen) {

@@ -6,38 +6,38 @@ use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-pub const PROGRAM: &str = env!("CARGO_BIN_EXE_onceflow");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_onceflow");
 
 /// A folder and what is done in it.
-pub struct World {
+pub(crate) struct World {
     dir: TempDir,
 }
 
 /// How a program ended.
 #[derive(Debug)]
-pub struct Ended {
-    pub code: i32,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl World {
-    pub fn new() -> World {
+    pub(crate) fn new() -> World {
         World { dir: tempfile::tempdir().unwrap() }
     }
 
     /// With the files of `examples/`.
-    pub fn with_examples() -> World {
+    pub(crate) fn with_examples() -> World {
         let world = World::new();
         copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples"), world.dir.path());
         world
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         let mut options = std::fs::OpenOptions::new();
@@ -45,36 +45,36 @@ impl World {
         file.write_all(content.as_ref()).unwrap();
     }
 
-    pub fn read(&self, name: &str) -> Vec<u8> {
+    pub(crate) fn read(&self, name: &str) -> Vec<u8> {
         std::fs::read(self.path(name)).unwrap()
     }
 
-    pub fn command(&self, words: &[&str]) -> Command {
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(PROGRAM);
         command.args(words).current_dir(self.dir.path());
         command.env_remove("ONCEFLOW_DATA_DIR").stdin(Stdio::null());
         command
     }
 
-    pub fn run(&self, words: &[&str]) -> Ended {
+    pub(crate) fn run(&self, words: &[&str]) -> Ended {
         Ended::new(self.command(words).output().unwrap())
     }
 
     /// Runs, and must succeed.
-    pub fn ok(&self, words: &[&str]) -> Ended {
+    pub(crate) fn ok(&self, words: &[&str]) -> Ended {
         let ended = self.run(words);
         assert_eq!(ended.code, 0, "{words:?}: {ended:?}");
         ended
     }
 
     /// The summary of a run that must succeed.
-    pub fn summary(&self, words: &[&str]) -> serde_json::Value {
+    pub(crate) fn summary(&self, words: &[&str]) -> serde_json::Value {
         let words: Vec<&str> = words.iter().copied().chain(["--json"]).collect();
         serde_json::from_str(&self.ok(&words).stdout).unwrap()
     }
 
     /// Rows of a lake's finished files, sorted; asserts that nothing unfinished is left.
-    pub fn lake_rows(&self, root: &str) -> Vec<Vec<u8>> {
+    pub(crate) fn lake_rows(&self, root: &str) -> Vec<Vec<u8>> {
         let mut rows = Vec::new();
         for file in files(&self.path(root)) {
             let name = file.file_name().unwrap().to_string_lossy().into_owned();
@@ -90,7 +90,7 @@ impl World {
     }
 
     /// The rejected file's rows.
-    pub fn rejected(&self, pipe: &str) -> Vec<serde_json::Value> {
+    pub(crate) fn rejected(&self, pipe: &str) -> Vec<serde_json::Value> {
         let text = self.read(&format!("onceflow-data/rejected/{pipe}.ndjson"));
         let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         lines.map(|line| serde_json::from_slice(line).unwrap()).collect()
@@ -98,7 +98,7 @@ impl World {
 }
 
 impl Ended {
-    pub fn new(output: Output) -> Ended {
+    pub(crate) fn new(output: Output) -> Ended {
         use std::os::unix::process::ExitStatusExt as _;
         let signal = output.status.signal();
         Ended {
@@ -109,7 +109,7 @@ impl Ended {
     }
 
     /// Asserts how it ended, and what it said.
-    pub fn expect(&self, code: i32, said: &[&str]) {
+    pub(crate) fn expect(&self, code: i32, said: &[&str]) {
         assert_eq!(self.code, code, "{self:?}");
         for words in said {
             assert!(self.stderr.contains(words), "`{words}` isn't in {}", self.stderr);
@@ -118,7 +118,7 @@ impl Ended {
 }
 
 /// All files below a folder.
-pub fn files(root: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(root: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -150,18 +150,18 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// Reads a child's standard error line by line, so that a test waits for what it says.
-pub struct Said {
+pub(crate) struct Said {
     lines: std::io::Lines<BufReader<ChildStderr>>,
-    pub seen: Vec<String>,
+    pub(crate) seen: Vec<String>,
 }
 
 impl Said {
-    pub fn of(child: &mut Child) -> Said {
+    pub(crate) fn of(child: &mut Child) -> Said {
         Said { lines: BufReader::new(child.stderr.take().unwrap()).lines(), seen: Vec::new() }
     }
 
     /// Reads up to a line with `words`.
-    pub fn wait_for(&mut self, words: &str) {
+    pub(crate) fn wait_for(&mut self, words: &str) {
         for line in self.lines.by_ref() {
             let line = line.unwrap();
             let found = line.contains(words);
@@ -174,27 +174,27 @@ impl Said {
     }
 
     /// Reads up to the end.
-    pub fn rest(mut self) -> String {
+    pub(crate) fn rest(mut self) -> String {
         self.seen.extend(self.lines.by_ref().map_while(Result::ok));
         self.seen.join("\n")
     }
 }
 
 /// Sends a signal.
-pub fn signal(child: &Child, signal: rustix::process::Signal) {
+pub(crate) fn signal(child: &Child, signal: rustix::process::Signal) {
     let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
     rustix::process::kill_process(pid, signal).unwrap();
 }
 
 /// A pipe from standard input to a file, for tests that decide when an event comes.
-pub const STDIN_PIPE: &str = "pipe: app\n\
+pub(crate) const STDIN_PIPE: &str = "pipe: app\n\
     source: { file: { path: \"-\" } }\n\
     batch: { interval_max: 20ms }\n\
     dedup: { key: $.id, window: 1h }\n\
     sink: { file: { path: out.ndjson } }\n";
 
 /// A pipe from a file to a file.
-pub const FILE_PIPE: &str = "pipe: app\n\
+pub(crate) const FILE_PIPE: &str = "pipe: app\n\
     source: { file: { path: in.ndjson } }\n\
     dedup: { key: $.id, window: 1h }\n\
     sink: { file: { path: out.ndjson } }\n";

@@ -5,7 +5,7 @@ use std::io::Read;
 use crate::kit::World;
 
 /// The input's rows, sorted.
-pub fn edits(world: &World) -> Vec<Vec<u8>> {
+pub(crate) fn edits(world: &World) -> Vec<Vec<u8>> {
     let file = world.read("data/wikipedia-edits-2015-09-12.ndjson.gz");
     let mut text = Vec::new();
     flate2::read::MultiGzDecoder::new(&file[..]).read_to_end(&mut text).unwrap();

@@ -1,0 +1,70 @@
+//! Bytes by tier.
+
+use std::io::Write;
+use std::path::Path;
+
+use console::last_run::{LastRun, PipeRun, SinkRun};
+use console::{Report, Storage};
+use dedup::ledger::LedgerState;
+use event::LedgerId;
+
+fn file(root: &Path, name: &str, bytes: usize) {
+    let path = root.join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).open(path).unwrap();
+    file.write_all(&vec![b'x'; bytes]).unwrap();
+}
+
+fn note(root: &Path, storage_bytes_max: Option<u64>) -> LastRun {
+    let lake = SinkRun { name: "lake".into(), kind: "lake".into(), path: Some(root.join("lake")) };
+    let pipe = PipeRun {
+        pipe: "app".into(),
+        sinks: vec![lake],
+        rejected: root.join("data/rejected/app.ndjson"),
+        storage_bytes_max,
+        ..PipeRun::default()
+    };
+    LastRun { pipes: vec![pipe], ..LastRun::default() }
+}
+
+#[test]
+fn p6_every_tier_is_added_up_and_a_limit_is_warned_of() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    file(root, "data/ledger/journal/1.journal", 1);
+    file(root, "data/ledger/runs/1.run", 2);
+    file(root, "data/rejected/app.ndjson", 8);
+    file(root, "lake/year=2026/a.ndjson", 16);
+    file(root, "lake/year=2026/_b.ndjson.open", 32);
+    file(root, "lake/year=2026/_a.keys", 64);
+    let data_dir = root.join("data");
+    let note = note(root, Some(119));
+    let storage = Storage::measure(&data_dir, Some(&note));
+    let tiers: Vec<_> =
+        storage.tiers.iter().map(|tier| (tier.name, tier.files, tier.bytes)).collect();
+    assert_eq!(
+        tiers,
+        [
+            ("ledger journal", 1, 1),
+            ("key runs", 1, 2),
+            ("spill", 0, 0),
+            ("lake, finished", 1, 16),
+            ("lake, open", 1, 32),
+            ("lake, sidecars", 1, 64),
+            ("rejected", 1, 8),
+        ]
+    );
+    assert_eq!((storage.bytes(), storage.bytes_of("app")), (123, 120));
+    let facts = |last_run| console::report::Facts {
+        data_dir: &data_dir,
+        last_run: Some(last_run),
+        running: true,
+        now_ms: 0,
+    };
+    let state = LedgerState::new(LedgerId(1));
+    let over = Report::new(&state, &facts(&note));
+    assert!(over.warnings[0].contains("wrote 120 B, more than its storage_bytes_max of 119 B"));
+    let note = self::note(root, Some(120));
+    assert!(Report::new(&state, &facts(&note)).warnings.is_empty());
+}
