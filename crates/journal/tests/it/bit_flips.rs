@@ -46,6 +46,19 @@ fn every_flipped_bit_of_a_closed_journal_is_named_or_harmless() {
 }
 
 #[test]
+fn a_clean_close_attests_also_what_an_earlier_process_left() {
+    let disk = SimDisk::new(1);
+    let (journal, _) = open(&disk).unwrap();
+    let position = journal.append(vec![1; 50]).unwrap();
+    drop(journal); // without a closing group
+    let (journal, _) = open(&disk).unwrap();
+    journal.close().unwrap();
+    assert!(disk.flip_bit(segment(1).as_ref(), 64 + position.0 + 20));
+    let error = open(&disk).err().unwrap();
+    assert!(matches!(error, OpenError::Corrupt { .. }), "{error}");
+}
+
+#[test]
 fn the_error_names_file_and_place_and_a_way_out() {
     let (disk, _) = closed_journal();
     let (path, _) = disk.files()[1].clone();
@@ -96,6 +109,25 @@ fn a_renamed_segment_is_named() {
     copy(&disk, &segment(1), &segment(3));
     let error = open(&disk).err().unwrap().to_string();
     assert!(error.contains("says that it is segment 1"), "{error}");
+}
+
+#[test]
+fn a_segment_of_another_branch_of_this_journal_is_named() {
+    use journal::Disk;
+    let (disk, _) = closed_journal();
+    let other = disk.after_process_kill();
+    for (disk, byte) in [(&disk, 1), (&other, 2)] {
+        for _ in 0..2 {
+            let (journal, _) = open(disk).unwrap();
+            journal.append(vec![byte; 100]).unwrap();
+            journal.close().unwrap();
+        }
+    }
+    let bytes = other.read_file(segment(4).as_ref()).unwrap();
+    disk.open(segment(4).as_ref()).unwrap().write_at(0, &bytes).unwrap();
+    let error = open(&disk).err().unwrap().to_string();
+    assert!(error.contains("does not go on from the one before it"), "{error}");
+    assert!(error.contains(&segment(5)), "{error}");
 }
 
 #[test]

@@ -73,9 +73,9 @@ fn run(disk: &SimDisk, steps: &[Step], history: &mut History) -> Result<(), Stop
     Ok(())
 }
 
-/// What an owner does after a restart.
+/// What an owner does after a restart. A drop comes first, as an append would sync the folder.
 fn go_on() -> Vec<Step> {
-    vec![Step::Append(vec![300, 0]), Step::Drop(6), Step::Append(vec![2000, 2000])]
+    vec![Step::Drop(6), Step::Append(vec![300, 0]), Step::Drop(7), Step::Append(vec![2000, 2000])]
 }
 
 /// Both readers see the same; then the owner goes on, and is crashed once more.

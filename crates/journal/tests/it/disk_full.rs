@@ -1,6 +1,8 @@
 //! P7: a full disk shows before an append; those appends fail, the journal lives.
 
-use journal::{AppendError, SimDisk};
+use std::sync::Arc;
+
+use journal::{AppendError, Journal, JournalConfig, SimDisk};
 
 use crate::support::{History, SMALL, dir, open};
 
@@ -55,6 +57,21 @@ fn everything_queued_behind_a_full_disk_is_refused_and_nothing_is_written() {
     drop(journal);
     let (_, found) = open(&disk).unwrap();
     assert_eq!(found.len(), 1);
+}
+
+#[test]
+fn what_was_queued_for_a_later_group_is_refused_as_well() {
+    let disk = SimDisk::new(3);
+    disk.set_capacity(SMALL.segment_bytes);
+    let config = JournalConfig { record_bytes_max: 32 << 20, queue_bytes_max: 64 << 20, ..SMALL };
+    let disk = Arc::new(disk);
+    let journal = Journal::open(disk, &dir(), config, &mut |_, _| Ok(())).unwrap();
+    // Too much for one group, so the small one, for which there is room, is still queued.
+    let pending = journal.submit_all(vec![vec![1; 20 << 20], vec![2; 10]]);
+    for answer in pending.into_iter().map(|pending| pending.wait()) {
+        assert!(matches!(answer, Err(AppendError::DiskFull { .. })), "{answer:?}");
+    }
+    journal.append(vec![2; 10]).unwrap();
 }
 
 #[test]

@@ -19,18 +19,37 @@ struct Gated {
 
 #[derive(Default)]
 struct Gate {
-    open: Mutex<bool>,
-    opened: Condvar,
+    open: Flag,
+    /// Somebody stood at the gate.
+    reached: Flag,
+}
+
+/// A flag to wait for.
+#[derive(Default)]
+struct Flag {
+    set: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Flag {
+    fn set(&self) {
+        *self.set.lock().unwrap() = true;
+        self.changed.notify_all();
+    }
+
+    fn wait(&self) {
+        drop(self.changed.wait_while(self.set.lock().unwrap(), |set| !*set).unwrap());
+    }
 }
 
 impl Gate {
     fn open(&self) {
-        *self.open.lock().unwrap() = true;
-        self.opened.notify_all();
+        self.open.set();
     }
 
     fn pass(&self) {
-        drop(self.opened.wait_while(self.open.lock().unwrap(), |open| !*open).unwrap());
+        self.reached.set();
+        self.open.wait();
     }
 }
 
@@ -135,7 +154,9 @@ fn nothing_is_answered_before_its_sync_and_the_order_is_that_of_the_calls() {
     let (gate, gated) = gated(&disk);
     let (journal, _) = open_on(gated, &dir()).unwrap();
     let pending: Vec<_> = (0..50_u8).map(|n| journal.submit(vec![n; 99])).collect();
+    gate.reached.wait();
     assert_eq!(journal.end().0, 0);
+    assert_eq!(journal.reader(journal.begin()).next().unwrap(), None);
     gate.open();
     let positions: Vec<_> = pending.into_iter().map(|pending| pending.wait().unwrap()).collect();
     assert!(positions.is_sorted_by(|one, next| one < next));
