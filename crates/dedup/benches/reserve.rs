@@ -2,17 +2,36 @@
 //!
 //! `cargo bench -p dedup --bench reserve -- [millions of keys …]`, by default 1, 2 and 10. Batches
 //! of 65,536 events, 10% duplicates. For each size: growing to it, then the same keys again (all
-//! duplicates), then a steady state where as many keys expire as come.
+//! duplicates), then a steady state where as many keys expire as come. Times are processor time of
+//! the thread, page faults included, so that others on the machine disturb little.
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dedup::key::KeyMaker;
 use dedup::scope::{CommittedKey, KeyState, PipeId, Scope, ScopeOptions, SourceId};
 use event::batch::{Extent, Offsets};
 use event::json::Raw;
 use event::{Batch, BatchNumber, Event, Fate, Offset};
+
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Processor time of this thread, as an instant.
+struct Instant(Duration);
+
+impl Instant {
+    fn now() -> Self {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        Self(Duration::new(now.tv_sec as u64, now.tv_nsec as u32))
+    }
+
+    fn elapsed(&self) -> Duration {
+        Self::now().0 - self.0
+    }
+}
 
 const BATCH: usize = 65_536;
 const DAY_MS: i64 = 86_400_000;
@@ -89,9 +108,9 @@ impl Run {
     }
 }
 
-fn peak_mib() -> u64 {
+fn memory_mib(which: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or("");
+    let line = status.lines().find(|line| line.starts_with(which)).unwrap_or("");
     line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) / 1024
 }
 
@@ -103,17 +122,28 @@ fn with_duplicates(from: u64) -> impl Iterator<Item = u64> {
     })
 }
 
-fn at_size(keys: u64) {
-    println!("-- {} M keys", keys / 1_000_000);
-    let mut run = Run::new();
+/// Brings a run to so many keys; says the number of the next one.
+fn fill(run: &mut Run, keys: u64) -> u64 {
     let mut next = 0;
     while next < keys {
         let events: Vec<u64> = with_duplicates(next).take(BATCH).collect();
         next = events.iter().max().unwrap() + 1;
         run.step(batch(0, events.into_iter()));
     }
-    run.report("growing, 10% duplicates");
-    println!("peak of the process: {} MiB", peak_mib());
+    next
+}
+
+fn at_size(keys: u64) {
+    println!("-- {} M keys", keys / 1_000_000);
+    let before = memory_mib("VmRSS");
+    let mut run = Run::new();
+    let mut next = fill(&mut run, keys);
+    run.report("10% duplicates, growing");
+    println!(
+        "peak of the process so far: {} MiB, of which a batch {} MiB; before it {before} MiB",
+        memory_mib("VmHWM"),
+        (BATCH * size_of::<Event>()) >> 20,
+    );
     for from in (0..keys / 2).step_by(BATCH) {
         run.step(batch(0, (from..from + BATCH as u64).map(|of| key(of) as u64 % keys)));
     }
@@ -131,6 +161,11 @@ fn at_size(keys: u64) {
         }
         run.report("steady, a day of keys");
     }
+    drop(run);
+    let mut run = Run::new();
+    run.scope.reserve_capacity(keys as usize + BATCH);
+    fill(&mut run, keys);
+    run.report("10% duplicates, room made");
 }
 
 fn load(keys: u64) {

@@ -7,6 +7,7 @@
 mod entry;
 mod prefetch;
 mod shard;
+mod slots;
 mod spot;
 mod windows;
 
@@ -18,18 +19,17 @@ pub(crate) use windows::Windows;
 use shard::Shard;
 use spot::SHARDS;
 
-/// The smallest table of a shard that holds anything; slots.
-const SLOTS_MIN: usize = 64;
-
 /// Key → entries.
 #[derive(Debug)]
 pub(crate) struct Index {
     shards: Vec<Shard>,
+    /// Room for the entries of the shard that is being rebuilt.
+    spare: Vec<Words>,
 }
 
 impl Index {
     pub(crate) fn new() -> Self {
-        Self { shards: (0..SHARDS).map(|_| Shard::default()).collect() }
+        Self { shards: (0..SHARDS).map(Shard::new).collect(), spare: Vec::new() }
     }
 
     /// Entries, unwanted ones included.
@@ -38,8 +38,9 @@ impl Index {
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
-        let shards = self.shards.capacity() * size_of::<Shard>();
-        self.shards.iter().map(Shard::memory_bytes).sum::<usize>() + shards
+        let tables = self.shards.iter().map(Shard::memory_bytes).sum::<usize>();
+        let spare = self.spare.capacity() * size_of::<Words>();
+        tables + self.shards.capacity() * size_of::<Shard>() + spare
     }
 
     /// Makes room for `keys` more.
@@ -47,10 +48,8 @@ impl Index {
         // Keys don't fall evenly; a few deviations more, so that hardly a shard grows again.
         let share = keys / SHARDS;
         let room = share + 4 * share.isqrt() + 8;
-        for (number, shard) in self.shards.iter_mut().enumerate() {
-            // Up to a quarter more: the shards shall not all be full at the same time later.
-            let apart = (shard.live() + room) / 4 * number / SHARDS;
-            shard.make_room(shard.live() + room + apart);
+        for shard in &mut self.shards {
+            shard.make_room(&mut self.spare, shard.live() + room);
         }
     }
 
@@ -96,7 +95,7 @@ impl Index {
         let Some(shard) = self.shards.get_mut(spot.shard()) else { return };
         let place = match free {
             Some(place) if !shard.is_full() => Some(place),
-            _ => Self::rebuild(shard, spot, keep),
+            _ => Self::rebuild(shard, &mut self.spare, spot, keep),
         };
         if let Some(place) = place {
             shard.put(place, spot, entry.pack());
@@ -106,13 +105,12 @@ impl Index {
     #[cold]
     fn rebuild(
         shard: &mut Shard,
+        spare: &mut Vec<Words>,
         spot: Spot,
         keep: impl Fn(&Words) -> Option<Words>,
     ) -> Option<usize> {
-        // First sizes apart, so that not all shards grow at the same time.
-        let slots_min = SLOTS_MIN + SLOTS_MIN / 2 * spot.shard() / SHARDS;
-        shard.rebuild(slots_min, keep);
-        shard.visit(spot, 0, |_, _| {})
+        shard.rebuild(spare, keep);
+        shard.first_free(spot)
     }
 
     /// Puts an entry in the place of another one of the same key.

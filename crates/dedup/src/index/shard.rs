@@ -7,10 +7,13 @@
 
 use super::entry::{Entry, Words};
 use super::prefetch::prefetch;
-use super::spot::Spot;
+use super::slots::{Slots, even_length};
+use super::spot::{SHARDS, Spot};
 
 /// Slots a group.
 const LANES: usize = 8;
+/// The smallest table that holds anything; slots.
+const SLOTS_MIN: usize = 64;
 const LOW_BITS: u64 = 0x0101_0101_0101_0101;
 const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
 /// Never used since the table was built; a search ends here.
@@ -19,15 +22,19 @@ const EMPTY: u8 = 0;
 const REMOVED: u8 = 1;
 
 /// A part of the index.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Shard {
     /// Eight tags a word: [`EMPTY`], [`REMOVED`], or 0x80 and seven bits of the key's hash.
     tags: Vec<u64>,
-    slots: Vec<Words>,
+    slots: Slots,
     /// Slots that are not [`EMPTY`].
     used: usize,
     /// Slots with an entry.
     live: usize,
+    /// Which shard it is.
+    number: usize,
+    /// The size, as a step of [`slots_at`].
+    step: u32,
 }
 
 /// The highest bit of every byte of `tags` that equals `tag`. Exact.
@@ -49,13 +56,26 @@ const fn used_max(slots: usize) -> usize {
     slots - slots / 8
 }
 
+/// The slots of a table at a step of growth: half as many more each. Shards differ by up to half,
+/// so that they fill one after another and not all at the same time.
+fn slots_at(step: u32, shard: usize) -> usize {
+    let first = SLOTS_MIN * (2 * SHARDS + shard);
+    let grown = (0..step).fold(first, |slots, _| slots.saturating_add(slots / 2));
+    even_length((grown / (2 * SHARDS)).next_multiple_of(LANES))
+}
+
 impl Shard {
+    pub(super) fn new(number: usize) -> Self {
+        Self { tags: Vec::new(), slots: Slots::default(), used: 0, live: 0, number, step: 0 }
+    }
+
+    #[inline]
     pub(super) fn live(&self) -> usize {
         self.live
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        self.tags.capacity() * size_of::<u64>() + self.slots.capacity() * size_of::<Words>()
+        self.tags.capacity() * size_of::<u64>() + self.slots.memory_bytes()
     }
 
     /// Whether one more entry needs [`Shard::rebuild`] first.
@@ -87,10 +107,13 @@ impl Shard {
             return;
         }
         if let Some(words) = self.slots.get(group * LANES + lane(marks)) {
-            // A slot may lie across two lines.
+            // Half of all slots lie across two lines.
             let [first, .., last] = words;
             prefetch(first);
-            prefetch(last);
+            if (core::ptr::from_ref(first) as usize ^ core::ptr::from_ref(last) as usize) & 64 != 0
+            {
+                prefetch(last);
+            }
         }
     }
 
@@ -174,58 +197,85 @@ impl Shard {
         before
     }
 
-    /// Every entry, from front to back.
-    fn entries(&self) -> impl Iterator<Item = &Words> {
-        let in_use = |place: &usize| {
-            self.tags.get(place / LANES).is_some_and(|tags| tags >> (place % LANES * 8) & 0x80 != 0)
-        };
-        self.slots.iter().enumerate().filter(move |(place, _)| in_use(place)).map(|(_, slot)| slot)
+    /// Shows every entry to `see`, from front to back.
+    #[inline]
+    fn each(&self, mut see: impl FnMut(&Words)) {
+        for (tags, slots) in self.tags.iter().zip(self.slots.chunks(LANES)) {
+            let mut marks = tags & HIGH_BITS;
+            while marks != 0 {
+                if let Some(words) = slots.get(lane(marks)) {
+                    see(words);
+                }
+                marks &= marks - 1;
+            }
+        }
     }
 
-    /// Builds the table anew with what `keep` lets through, as it says. Grows by half if less than
-    /// a third is free then, shrinks if it is nearly empty, so that a key is moved about twice on
-    /// average, whatever comes and goes.
-    pub(super) fn rebuild(&mut self, slots_min: usize, keep: impl Fn(&Words) -> Option<Words>) {
-        let kept = self.entries().filter(|words| keep(words).is_some()).count();
-        let slots = self.slots.len();
-        let wanted = if kept * 3 > used_max(slots) * 2 {
-            slots + slots / 2
-        } else if kept * 5 < used_max(slots) {
-            slots / 3 * 2
+    /// Builds the table anew with what `keep` lets through, as it says. Grows a step if less than
+    /// a third is free then, shrinks one if it is nearly empty, so that a key is moved about twice
+    /// on average, whatever comes and goes. `spare` is room to work in.
+    pub(super) fn rebuild(
+        &mut self,
+        spare: &mut Vec<Words>,
+        keep: impl Fn(&Words) -> Option<Words>,
+    ) {
+        spare.clear();
+        self.each(|words| spare.extend(keep(words)));
+        let used_max = used_max(self.slots.len());
+        let step = if used_max > 0 && spare.len() * 3 > used_max * 2 {
+            self.step + 1
+        } else if spare.len() * 5 < used_max {
+            self.step.saturating_sub(1)
         } else {
-            slots
+            self.step
         };
-        self.rebuild_to(wanted.max(slots_min), keep);
+        self.rebuild_from(spare, step);
     }
 
     /// Makes room for `entries` entries without another rebuild.
-    pub(super) fn make_room(&mut self, entries: usize) {
-        let slots = entries + entries / 7 + LANES;
-        if slots > self.slots.len() {
-            self.rebuild_to(slots, |words| Some(*words));
+    pub(super) fn make_room(&mut self, spare: &mut Vec<Words>, entries: usize) {
+        let mut step = self.step;
+        while used_max(slots_at(step, self.number)) < entries {
+            step += 1;
+        }
+        if step > self.step || self.slots.len() == 0 {
+            spare.clear();
+            self.each(|words| spare.push(*words));
+            self.rebuild_from(spare, step);
         }
     }
 
-    fn rebuild_to(&mut self, slots: usize, keep: impl Fn(&Words) -> Option<Words>) {
-        let groups = slots.div_ceil(LANES);
-        let mut built =
-            Self { tags: vec![0; groups], slots: vec![[0; 5]; groups * LANES], used: 0, live: 0 };
-        for words in self.entries().filter_map(keep) {
-            let spot = Spot::of(Entry::key_of(&words));
-            if let Some(place) = built.first_free(spot) {
-                built.put(place, spot, words);
+    /// Makes a table of that step out of nothing but `entries`.
+    fn rebuild_from(&mut self, entries: &[Words], step: u32) {
+        let slots = slots_at(step, self.number);
+        self.step = step;
+        (self.used, self.live) = (0, 0);
+        if slots == self.slots.len() {
+            self.tags.fill(0);
+        } else {
+            self.tags = vec![0; slots / LANES];
+            self.slots.resize(slots);
+        }
+        // In the order of the old table, which is that of the hash: nearly that of the new one.
+        for words in entries {
+            let spot = Spot::of(Entry::key_of(words));
+            if let Some(place) = self.first_free(spot) {
+                self.put(place, spot, *words);
             }
         }
-        *self = built;
     }
 
+    /// Where an entry can go, in a table that isn't full.
     #[inline]
-    fn first_free(&self, spot: Spot) -> Option<usize> {
-        let home = self.home(spot);
-        (home..self.tags.len()).chain(0..home).find_map(|group| {
+    pub(super) fn first_free(&self, spot: Spot) -> Option<usize> {
+        let mut group = self.home(spot);
+        loop {
             let marks = !self.tags.get(group)? & HIGH_BITS;
-            (marks != 0).then(|| group * LANES + lane(marks))
-        })
+            if marks != 0 {
+                return Some(group * LANES + lane(marks));
+            }
+            group = if group + 1 == self.tags.len() { 0 } else { group + 1 };
+        }
     }
 }
 

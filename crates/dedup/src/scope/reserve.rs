@@ -9,10 +9,10 @@ use super::flights::Flights;
 use super::reach::Reach;
 use super::times::{MarkIndex, Stated, Timed, Times};
 use super::waiters::{Rank, Waiter, Waiters};
-use super::{LatePolicy, PipeId, Reserved, ScopeOptions};
+use super::{DedupClock, LatePolicy, PipeId, Reserved, ScopeOptions};
 
-/// How many keys are looked up at the same time: enough to hide the way to memory behind, few
-/// enough that what arrived is still in the nearest cache when it is its turn.
+/// How many keys are decided between two rounds of asking memory: enough to hide the way there
+/// behind, few enough that what arrived is still in the nearest cache when it is its turn.
 const AHEAD: usize = 32;
 
 /// Tells for an entry whether it still counts.
@@ -87,15 +87,19 @@ pub(super) struct Desk<'a> {
 }
 
 impl Desk<'_> {
-    /// Decides all events, in order.
+    /// Decides all events, in order. While it decides some, memory is on its way to the slots of
+    /// the next ones and to the tags of those after.
     pub(super) fn decide_all(&mut self, batch: &mut Batch) {
         let mut at = At { index: 0, extent: 0, extent_end: 0, received_ms: self.now_ms };
         let mut next_extent = 0;
         let total = batch.events.len();
+        let mut near = self.ask_for_tags(&batch.events, 0);
+        let mut far = self.ask_for_tags(&batch.events, AHEAD);
+        self.ask_for_slots(&near);
         while at.index < total {
-            let until = total.min(at.index + AHEAD);
-            let spots = self.look_ahead(batch.events.get(at.index..until).unwrap_or(&[]));
-            for spot in spots.into_iter().take(until - at.index) {
+            let farther = self.ask_for_tags(&batch.events, at.index + 2 * AHEAD);
+            self.ask_for_slots(&far);
+            for spot in near.into_iter().take(total - at.index) {
                 while at.index >= at.extent_end && next_extent < batch.extents.len() {
                     let following = batch.extents.get(next_extent + 1);
                     at.extent_end = following.map_or(total, |e| e.first_event as usize);
@@ -106,21 +110,26 @@ impl Desk<'_> {
                 self.decide(batch, at, spot);
                 at.index += 1;
             }
+            (near, far) = (far, farther);
         }
     }
 
-    /// Asks memory for what the next events need, in two rounds: tags, then slots.
+    /// The spots of [`AHEAD`] events from `first` on.
     #[inline]
-    fn look_ahead(&self, events: &[Event]) -> [Spot; AHEAD] {
+    fn ask_for_tags(&self, events: &[Event], first: usize) -> [Spot; AHEAD] {
         let mut spots = [Spot::default(); AHEAD];
-        for (spot, event) in spots.iter_mut().zip(events) {
+        for (spot, event) in spots.iter_mut().zip(events.get(first..).unwrap_or(&[])) {
             *spot = Spot::of(event.key);
             self.index.prefetch_tags(*spot);
         }
-        for spot in spots.iter().take(events.len()) {
+        spots
+    }
+
+    #[inline]
+    fn ask_for_slots(&self, spots: &[Spot; AHEAD]) {
+        for spot in spots {
             self.index.prefetch_slot(*spot);
         }
-        spots
     }
 
     #[inline]
@@ -132,41 +141,42 @@ impl Desk<'_> {
         if event.window_ms < 0 {
             return self.pass_without_key(batch, at);
         }
-        let event = *event;
-        if !self.waiters.is_empty() && self.waiters.has(event.key) {
-            return self.decide_among_waiters(batch, at, spot, &event);
+        let (key, event_ms) = (event.key, event.event_ms);
+        if !self.waiters.is_empty() && self.waiters.has(key) {
+            return self.decide_among_waiters(batch, at, spot, key);
         }
-        let Some((recorded_ms, late)) = self.time(batch, at, &event) else { return };
-        let found = self.look_up(spot, event.key, recorded_ms);
+        let Some((recorded_ms, late)) = self.time(batch, at, event_ms) else { return };
+        let found = self.look_up(spot, key, recorded_ms);
         if found.elsewhere && !found.duplicate {
             let rank = self.waiters.next_rank(self.pipe, at.received_ms);
-            return self.wait(batch, at, spot, &event, rank, recorded_ms, late);
+            return self.wait(batch, at, spot, rank, recorded_ms, late);
         }
         self.settle(batch, at, spot, recorded_ms, &found);
     }
 
     /// As [`Desk::decide`], for an event whose key others wait for, or that waited itself.
     #[cold]
-    fn decide_among_waiters(&mut self, batch: &mut Batch, at: At, spot: Spot, event: &Event) {
+    fn decide_among_waiters(&mut self, batch: &mut Batch, at: At, spot: Spot, key: u128) {
+        let event_ms = batch.events.get(at.index).map_or(NO_TIME, |event| event.event_ms);
         let start = position(batch, at);
         let shard = batch.extents.get(at.extent).map(|extent| extent.shard.clone());
         let known = shard.as_ref().and_then(|shard| self.waiters.get(self.pipe, shard, start));
-        let known = known.filter(|waiter| waiter.key == event.key);
+        let known = known.filter(|waiter| waiter.key == key);
         let (rank, recorded_ms, late) = match known {
             Some(waiter) => {
                 self.remember_time(batch, at, waiter.recorded_ms, waiter.late);
                 (waiter.rank, waiter.recorded_ms, waiter.late)
             }
             None => {
-                let Some((recorded_ms, late)) = self.time(batch, at, event) else { return };
+                let Some((recorded_ms, late)) = self.time(batch, at, event_ms) else { return };
                 let rank = self.waiters.next_rank(self.pipe, at.received_ms);
                 (rank, recorded_ms, late)
             }
         };
-        let found = self.look_up(spot, event.key, recorded_ms);
-        let held_back = self.waiters.holds_back(event.key, rank, recorded_ms);
+        let found = self.look_up(spot, key, recorded_ms);
+        let held_back = self.waiters.holds_back(key, rank, recorded_ms);
         if !found.duplicate && (found.elsewhere || held_back) {
-            return self.wait(batch, at, spot, event, rank, recorded_ms, late);
+            return self.wait(batch, at, spot, rank, recorded_ms, late);
         }
         if let (Some(_), Some(shard)) = (known, &shard) {
             if found.duplicate {
@@ -180,12 +190,12 @@ impl Desk<'_> {
 
     /// Its recorded time, and whether it passes although late. `None` if it was rejected.
     #[inline]
-    fn time(&mut self, batch: &mut Batch, at: At, event: &Event) -> Option<(i64, bool)> {
-        let stated = Stated {
-            received_ms: at.received_ms,
-            broker_ms: broker_ms(batch, at),
-            event_ms: event.event_ms,
+    fn time(&mut self, batch: &mut Batch, at: At, event_ms: i64) -> Option<(i64, bool)> {
+        let broker_ms = match self.options.clock {
+            DedupClock::Broker => broker_ms(batch, at),
+            _ => NO_TIME,
         };
+        let stated = Stated { received_ms: at.received_ms, broker_ms, event_ms };
         match self.times.record(self.options, self.source, stated, self.now_ms) {
             Timed::InTime(recorded_ms) => {
                 if let Some(event) = batch.events.get_mut(at.index) {
@@ -323,25 +333,23 @@ impl Desk<'_> {
     }
 
     #[cold]
-    #[allow(clippy::too_many_arguments, reason = "what a waiter is made of")]
     fn wait(
         &mut self,
         batch: &mut Batch,
         at: At,
         spot: Spot,
-        event: &Event,
         rank: Rank,
         recorded_ms: i64,
         late: bool,
     ) {
         let start = position(batch, at);
-        if let Some(event) = batch.events.get_mut(at.index) {
-            event.fate = Fate::Waits;
-        }
+        let Some(event) = batch.events.get_mut(at.index) else { return };
+        event.fate = Fate::Waits;
+        let (key, window_ms) = (event.key, event.window_ms);
         self.counts.waiting += 1;
         let mut awaited = Vec::new();
         let judge = self.judge();
-        self.index.visit(spot, event.key, |_, entry| {
+        self.index.visit(spot, key, |_, entry| {
             if judge.in_flight(entry) && judge.reach(entry).covers(recorded_ms) {
                 awaited.push((PipeId(entry.pipe), entry.number));
             }
@@ -351,7 +359,6 @@ impl Desk<'_> {
             self.waiters.wait_for(pipe, number);
         }
         let Some(extent) = batch.extents.get(at.extent) else { return };
-        let (key, window_ms) = (event.key, event.window_ms);
         let waiter = Waiter { key, rank, recorded_ms, window_ms, late };
         self.waiters.register(&extent.shard, start, waiter);
     }
