@@ -36,7 +36,7 @@ pub enum By {
     /// When the event was received.
     #[default]
     Arrival,
-    /// The envelope's time. An event without one, or with one outside the years 1970 to 9999, goes
+    /// The envelope's time. An event without one, or with one outside the years 1970 to 9998, goes
     /// by arrival.
     EventTime,
 }

@@ -13,8 +13,8 @@ const ROWS: &str = ".ndjson";
 const KEYS: &str = ".keys";
 /// Length of a minute at the front of a marker's name, `2026-11-03T10.05-`.
 const MARKER_MINUTE_BYTES: usize = 17;
-/// The first and the last minute that have a folder: 1970 to 9999.
-const MINUTES: std::ops::Range<i64> = 0..4_223_371_680;
+/// The first and the last minute that have a folder: 1970 to 9998.
+const MINUTES: std::ops::Range<i64> = 0..4_222_846_080;
 
 /// A minute since the Unix epoch, UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn names_are_read_back() {
-        for ms in [0, 1_762_164_303_000, 253_402_300_799_999] {
+        for ms in [0, 1_762_164_303_000, 253_370_764_799_999] {
             let minute = Minute::of_ms(ms).unwrap();
             let file = place("my-pipe", "a/b-c").new_file(minute, 3, BatchNumber(17), 2);
             assert_eq!(FileName::of_staged(&file.rows()), Some((file.clone(), true)));
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn years_without_a_folder() {
-        for ms in [-1, i64::MIN, i64::MAX, 253_402_300_800_000] {
+        for ms in [-1, i64::MIN, i64::MAX, 253_370_764_800_000] {
             assert_eq!(Minute::of_ms(ms), None, "{ms}");
         }
     }

@@ -1,0 +1,13 @@
+//! What the staging tier promises, each promise a module.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    unreachable_pub
+)]
+
+mod crash;
+mod fake_ledger;
+mod staging;

@@ -1,0 +1,1 @@
+//! The staging sink without crashes.
