@@ -240,3 +240,25 @@ pub struct DiskFull {
     /// What could not be written, and where.
     pub cause: Arc<str>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_without_permission_says_what_to_give_to_whom() {
+        let denied = io::Error::from(io::ErrorKind::PermissionDenied);
+        let error = LedgerError::from(FolderIo::new("open", Path::new("/data/ledger"), denied));
+        let text = error.to_string();
+        assert!(text.starts_with("cannot open /data/ledger: permission denied. Give"), "{text}");
+        assert!(text.contains("--data-dir"), "{text}");
+    }
+
+    #[test]
+    fn a_full_disk_and_a_lost_mount_say_what_to_do() {
+        let say =
+            |kind: io::ErrorKind| FolderIo::new("write", Path::new("/d"), kind.into()).to_string();
+        assert!(say(io::ErrorKind::StorageFull).contains("Make room"));
+        assert!(say(io::ErrorKind::ReadOnlyFilesystem).contains("read-only"));
+    }
+}

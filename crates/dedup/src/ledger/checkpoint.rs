@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -134,9 +134,13 @@ impl Core {
             }
             core.checkpoint_running.store(false, Ordering::Release);
         });
-        if let Err(error) = spawned {
-            tracing::warn!("no thread for a checkpoint of the ledger: {error}");
-            self.checkpoint_running.store(false, Ordering::Release);
+        match spawned {
+            // The one before has ended.
+            Ok(thread) => *lock(&self.checkpoint_thread) = Some(thread),
+            Err(error) => {
+                tracing::warn!("no thread for a checkpoint of the ledger: {error}");
+                self.checkpoint_running.store(false, Ordering::Release);
+            }
         }
     }
 
@@ -234,7 +238,7 @@ impl Draft<'_> {
     }
 
     /// Ends a run, and lists it unless it is empty.
-    pub(super) fn end_run(&mut self, writer: RunWriter, path: &PathBuf) -> Result<(), LedgerError> {
+    pub(super) fn end_run(&mut self, writer: RunWriter, path: &Path) -> Result<(), LedgerError> {
         let run = writer.finish().map_err(|error| write_error(path, error))?;
         if run.count > 0 {
             self.runs.push(run);
@@ -314,6 +318,6 @@ fn forgotten_by(cell: &ScopeCell, committed: &ScopeState, now_ms: i64) -> i64 {
     })
 }
 
-fn write_error(path: &PathBuf, error: io::Error) -> LedgerError {
+fn write_error(path: &Path, error: io::Error) -> LedgerError {
     FolderIo::new("write", path, error).into()
 }

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::thread::JoinHandle;
 
 use event::{BatchNumber, Clock};
 use journal::{AppendError, Disk, Journal, PendingAppend, Position};
@@ -53,6 +54,7 @@ pub(super) struct Core {
     pub(super) checkpoint_due: AtomicU64,
     pub(super) checkpoint_due_ms: AtomicI64,
     pub(super) checkpoint_running: AtomicBool,
+    pub(super) checkpoint_thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// What the applied records amount to.

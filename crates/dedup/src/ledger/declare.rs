@@ -51,7 +51,9 @@ impl Core {
         };
         self.append(Record::Pipe(record))?;
         running.insert(pipe);
-        if let Some((_, cell)) = &scope {
+        if let Some((number, cell)) = &scope {
+            // Not before: without the record a new scope has no number.
+            lock(&self.scopes).insert(*number, Arc::clone(cell));
             cell.with(|scope| scope.declare_source(SourceId(source)));
         }
         let sinks = {
@@ -168,9 +170,7 @@ impl Core {
         }
         let mut scope = Scope::new(wanted.options);
         self.load(entry.number, &mut scope)?;
-        let cell = Arc::new(ScopeCell::new(scope));
-        lock(&self.scopes).insert(entry.number, Arc::clone(&cell));
-        Ok(cell)
+        Ok(Arc::new(ScopeCell::new(scope)))
     }
 
     /// Loads a scope's keys from runs and journal. No checkpoint moves them meanwhile.

@@ -6,7 +6,7 @@ use journal::{Journal, Position, ReadError};
 
 use super::checkpoint::Draft;
 use super::lock;
-use crate::error::LedgerError;
+use crate::error::{FolderIo, LedgerError};
 use crate::record::{BatchRecord, Record, Scratch};
 use crate::run::{Place, sort_key};
 use crate::scope::CommittedKey;
@@ -77,20 +77,40 @@ impl<'a, 'b> Harvest<'a, 'b> {
 
     fn write(&mut self) -> Result<(), LedgerError> {
         self.held = 0;
-        for ((scope, place), mut keys) in std::mem::take(&mut self.places) {
+        for ((scope, place), keys) in std::mem::take(&mut self.places) {
             if keys.is_empty() {
                 continue;
             }
-            keys.sort_by_key(sort_key);
             let (mut writer, path) = self.draft.begin_run(scope, place)?;
-            for key in keys {
+            for_each_sorted(&keys, |key| {
                 let pushed = writer.push(key);
-                pushed.map_err(|error| crate::error::FolderIo::new("write", &path, error))?;
-            }
+                pushed.map_err(|error| FolderIo::new("write", &path, error))
+            })?;
             self.draft.end_run(writer, &path)?;
         }
         Ok(())
     }
+}
+
+/// Hands out keys in the order of [`sort_key`], equal ones in the order in which they are.
+///
+/// Sorts the upper halves of the keys, which are hashes: only few are equal, and little is moved.
+fn for_each_sorted<E>(
+    keys: &[CommittedKey],
+    mut each: impl FnMut(CommittedKey) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut order: Vec<(u64, u32)> =
+        keys.iter().zip(0..).map(|(key, index)| ((key.key >> 64) as u64, index)).collect();
+    order.sort_unstable();
+    let mut equal: Vec<CommittedKey> = Vec::new();
+    for run in order.chunk_by(|a, b| a.0 == b.0) {
+        equal.extend(run.iter().filter_map(|(_, index)| keys.get(*index as usize)));
+        if equal.len() > 1 {
+            equal.sort_by_key(sort_key);
+        }
+        equal.drain(..).try_for_each(&mut each)?;
+    }
+    Ok(())
 }
 
 fn batch(bytes: &[u8]) -> Result<Option<BatchRecord<'_>>, String> {
@@ -119,4 +139,31 @@ pub(super) fn journal_keys(
         take(&keys);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scope::KeyState;
+
+    #[test]
+    fn keys_are_handed_out_sorted_and_equal_ones_in_their_order() {
+        let key = |i: u64| CommittedKey {
+            key: u128::from(i * 7919 % 50) << 60,
+            recorded_ms: (i % 3) as i64,
+            window_ms: 9,
+            body_hash: i,
+            state: KeyState::Delivered,
+        };
+        let keys: Vec<CommittedKey> = (0..1000).map(key).collect();
+        let mut expected = keys.clone();
+        expected.sort_by_key(sort_key);
+        let mut sorted = Vec::new();
+        let each = |key| {
+            sorted.push(key);
+            Ok::<(), ()>(())
+        };
+        for_each_sorted(&keys, each).unwrap();
+        assert_eq!(sorted, expected);
+    }
 }

@@ -161,6 +161,15 @@ impl Ledger {
     }
 }
 
+impl Drop for Ledger {
+    /// Waits for a checkpoint in the background, so that the folder's lock is free afterwards.
+    fn drop(&mut self) {
+        let thread = lock(&self.core.checkpoint_thread).take();
+        // What went wrong in it was logged.
+        let _ = thread.map(std::thread::JoinHandle::join);
+    }
+}
+
 /// A lock whose holder panicked guards nothing that a half-done step could have broken: what
 /// matters is in the journal.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -70,6 +70,7 @@ pub(super) fn open(
         checkpoint_due: AtomicU64::new(u64::MAX),
         checkpoint_due_ms: AtomicI64::new(i64::MAX),
         checkpoint_running: AtomicBool::new(false),
+        checkpoint_thread: Mutex::new(None),
         options,
     };
     begin_epoch(core)

@@ -103,15 +103,27 @@ impl Replayed {
     }
 }
 
-/// Whether a state is what a checkpoint says, apart from what the checkpoint itself changes.
+/// Whether a state is what a checkpoint says, apart from what the checkpoint itself changes, and
+/// from how far counters are folded: that depends on limits that may have changed since.
 fn amounts_to(state: &LedgerState, checkpoint: &CheckpointRecord) -> bool {
+    let said = &checkpoint.state;
     let mut state = state.clone();
     state.forget(checkpoint.made_ms);
-    state.runs.clone_from(&checkpoint.state.runs);
-    for (scope, said) in state.scopes.iter_mut().zip(&checkpoint.state.scopes) {
+    state.runs.clone_from(&said.runs);
+    for (scope, said) in state.scopes.iter_mut().zip(&said.scopes) {
         scope.forgotten_through_ms = said.forgotten_through_ms;
     }
-    state == checkpoint.state
+    for (pipe, said) in state.pipes.iter_mut().zip(&said.pipes) {
+        pipe.types.clone_from(&said.types);
+    }
+    for (source, said) in state.sources.iter_mut().zip(&said.sources) {
+        if source.total() == said.total() {
+            source.minutes.clone_from(&said.minutes);
+            source.hours.clone_from(&said.hours);
+            source.days.clone_from(&said.days);
+        }
+    }
+    state == *said
 }
 
 fn damaged(file: PathBuf, what: String) -> LedgerError {

@@ -16,20 +16,29 @@ const DICTIONARY_MAX: usize = 16;
 
 /// Appends a column; the reader must know how many values it has.
 pub(crate) fn encode(out: &mut Vec<u8>, values: &[i64]) {
-    let shape = Shape::of(values);
-    let fixed_bytes = values.len() * usize::from(shape.width()) + 10;
-    let dictionary_bytes = match &shape.dictionary {
-        Some(words) => values.len() + words.len() * 10,
-        None => usize::MAX,
-    };
+    let (mut min, mut max, mut runs, mut before) = (i64::MAX, i64::MIN, 0, None);
+    for &value in values {
+        min = min.min(value);
+        max = max.max(value);
+        runs += usize::from(before != Some(value));
+        before = Some(value);
+    }
+    let width = width(min, max);
+    let fixed_bytes = values.len() * usize::from(width);
     // A run takes 2 bytes at least and hardly more than 8.
-    let runs_bytes = shape.runs * 8;
-    if runs_bytes <= fixed_bytes.min(dictionary_bytes) || shape.runs <= 1 {
+    if runs <= 1 || runs * 8 <= values.len() {
+        return encode_runs(out, values);
+    }
+    let start = out.len();
+    if width == 1 || !encode_dictionary(out, values) {
+        if runs * 8 <= fixed_bytes {
+            encode_runs(out, values);
+        } else {
+            encode_fixed(out, values, min, width);
+        }
+    } else if out.len() - start > runs * 8 {
+        out.truncate(start);
         encode_runs(out, values);
-    } else if let Some(words) = shape.dictionary.filter(|_| dictionary_bytes <= fixed_bytes) {
-        encode_dictionary(out, values, &words);
-    } else {
-        encode_fixed(out, values, shape.min, Shape::width_of(shape.min, shape.max));
     }
 }
 
@@ -44,43 +53,10 @@ pub(crate) fn decode(cursor: &mut Cursor<'_>, count: usize, values: &mut Vec<i64
     }
 }
 
-/// What decides between the encodings.
-struct Shape {
-    min: i64,
-    max: i64,
-    runs: usize,
-    dictionary: Option<Vec<i64>>,
-}
-
-impl Shape {
-    fn of(values: &[i64]) -> Self {
-        let mut words = Vec::new();
-        let mut shape = Self { min: i64::MAX, max: i64::MIN, runs: 0, dictionary: None };
-        let mut last = None;
-        for &value in values {
-            if last == Some(value) {
-                continue;
-            }
-            last = Some(value);
-            shape.runs += 1;
-            shape.min = shape.min.min(value);
-            shape.max = shape.max.max(value);
-            if words.len() <= DICTIONARY_MAX && !words.contains(&value) {
-                words.push(value);
-            }
-        }
-        shape.dictionary = (words.len() <= DICTIONARY_MAX).then_some(words);
-        shape
-    }
-
-    fn width(&self) -> u8 {
-        Self::width_of(self.min, self.max)
-    }
-
-    fn width_of(min: i64, max: i64) -> u8 {
-        let bits = 64 - distance(max, min).leading_zeros();
-        bits.div_ceil(8).clamp(1, 8) as u8
-    }
+/// Bytes that tell all values from `min` to `max` apart.
+fn width(min: i64, max: i64) -> u8 {
+    let bits = 64 - distance(max, min).leading_zeros();
+    bits.div_ceil(8).clamp(1, WIDTH_MAX.into()) as u8
 }
 
 /// How far `value` lies above `min`; right for all pairs of 64-bit numbers.
@@ -138,12 +114,27 @@ fn decode_fixed(
     Ok(())
 }
 
-fn encode_dictionary(out: &mut Vec<u8>, values: &[i64], words: &[i64]) {
-    out.push(DICTIONARY);
-    out.push(words.len() as u8);
-    words.iter().for_each(|&word| put_i64(out, word));
-    let place = |value: &i64| words.iter().position(|word| word == value).unwrap_or(0) as u8;
-    out.extend(values.iter().map(place));
+/// Appends nothing and says `false` where there are too many different values.
+fn encode_dictionary(out: &mut Vec<u8>, values: &[i64]) -> bool {
+    let start = out.len();
+    out.reserve(values.len() + 2 + DICTIONARY_MAX * 10);
+    // The words are known at the end only; they go in front then.
+    let mut words: Vec<i64> = Vec::with_capacity(DICTIONARY_MAX);
+    for value in values {
+        let place = words.iter().position(|word| word == value).unwrap_or_else(|| {
+            words.push(*value);
+            words.len() - 1
+        });
+        if words.len() > DICTIONARY_MAX {
+            out.truncate(start);
+            return false;
+        }
+        out.push(place as u8);
+    }
+    let mut head = vec![DICTIONARY, words.len() as u8];
+    words.iter().for_each(|&word| put_i64(&mut head, word));
+    out.splice(start..start, head);
+    true
 }
 
 fn decode_dictionary(cursor: &mut Cursor<'_>, count: usize, values: &mut Vec<i64>) -> Decoded<()> {

@@ -60,7 +60,7 @@ pub struct ScopeState {
     pub forgotten_through_ms: i64,
     /// Keys that were ever committed.
     pub keys_committed: u64,
-    /// Keys that are remembered now; only a living ledger with the scope in use knows.
+    /// Keys in memory, those in flight included; only a living ledger with the scope in use knows.
     pub keys_live: Option<u64>,
 }
 

@@ -133,7 +133,7 @@ impl World {
             sink.publish(&staged)?;
             pipe.published("out", BatchNumber(number));
             published = number;
-            if number % CHECKPOINT_EVERY == 0 {
+            if number.is_multiple_of(CHECKPOINT_EVERY) {
                 ledger.checkpoint().map_err(failed)?;
             }
             if number == CLOSE_AFTER && committed < CLOSE_AFTER {
@@ -283,7 +283,7 @@ impl Sink {
         file.sync(SyncPoint("sink.data")).map_err(failed)?;
         let base_len = len;
         let len = base_len + rows.len() as u64;
-        let finished = number % BATCHES_OF_FILE == 0;
+        let finished = number.is_multiple_of(BATCHES_OF_FILE);
         if !finished {
             self.current = Some((name.clone(), file, len));
         }
@@ -312,7 +312,7 @@ impl Sink {
             files.insert(path.file_stem().unwrap().to_owned(), bytes);
         }
         let bytes: Vec<u8> = files.into_values().flatten().collect();
-        if bytes.len() % ROW_BYTES != 0 {
+        if !bytes.len().is_multiple_of(ROW_BYTES) {
             return Err("half a row".into());
         }
         let row = |row: &[u8]| u64::from_le_bytes(row.try_into().unwrap());

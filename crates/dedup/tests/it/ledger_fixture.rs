@@ -1,0 +1,136 @@
+//! A ledger of format 1, frozen: whatever changes, this program goes on reading it.
+//!
+//! It was written by this test with `DEDUP_WRITE_FIXTURE=1`; never write it again over an old one.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use dedup::ledger::{
+    Ledger, LedgerOptions, LedgerState, MessageIdChange, MinuteBucket, ParkedChange, Tally,
+    read_only,
+};
+use event::sink::{FileState, StagedFile, StagedOutput};
+use event::{BatchNumber, Epoch, Fate, LedgerId, TestClock};
+use journal::RealDisk;
+
+use crate::ledger_kit::*;
+use crate::ledger_records::parked;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/v1")
+}
+
+fn open_real(dir: &Path) -> Arc<Ledger> {
+    let options = LedgerOptions { lock: true, ..options() };
+    Ledger::open(Arc::new(RealDisk::new()), dir, options, Arc::new(TestClock::new(NOW_MS))).unwrap()
+}
+
+fn staged(name: &str, len: u64, finished: bool) -> StagedOutput {
+    let files = vec![StagedFile { name: name.into(), base_len: 0, len, finished }];
+    StagedOutput { files, note: b"note".to_vec() }
+}
+
+/// Everything that a ledger can hold: keys in a run and in the journal, gaps, message ids, a parked
+/// event, finished and unfinished files, something in flight.
+fn write(dir: &Path) {
+    let ledger = open_real(dir);
+    let pipe = app(&ledger).unwrap();
+    send(&pipe, &(0..20).collect::<Vec<_>>(), 0, NOW_MS).unwrap();
+    ledger.checkpoint().unwrap();
+    pipe.record_opened("out", staged("a", 0, false)).unwrap();
+    for (number, keys, first, name, len, finished) in
+        [(2, [20, 21], 20, "a", 16, true), (3, [22, 3], 30, "b", 8, false)]
+    {
+        let mut events = batch(&keys, first, NOW_MS + 1_000);
+        let number = BatchNumber(number);
+        pipe.reserve(number, &mut events);
+        let mut settlement = settlement(number, &events, vec![(0, staged(name, len, finished))]);
+        settlement.message_ids =
+            vec![MessageIdChange::Add { id: number.0.into(), until_ms: i64::MAX }];
+        settlement.parked = vec![ParkedChange::Add(Box::new(parked(7)))];
+        settlement.counters.reread = 1;
+        if number.0 == 3 {
+            settlement.counters.minutes[0].1.received += 3;
+            settlement.counters.in_flight[0].1 = 3;
+        }
+        pipe.commit(&settlement).wait().unwrap();
+        pipe.published("out", BatchNumber(1));
+    }
+    drop(pipe);
+    ledger.close().unwrap();
+}
+
+fn assert_holds(state: &LedgerState) {
+    assert_eq!(state.ledger_id, LedgerId(0xc125_6dcd_7653_b88c_b65b_1c72_dd72_21cf));
+    let pipe = &state.pipes[0];
+    assert_eq!((pipe.name.as_str(), pipe.committed), ("app", BatchNumber(3)));
+    assert_eq!((pipe.config_fingerprint, pipe.scope), (99, Some(0)));
+    let shard = &pipe.positions["shard"];
+    assert_eq!(shard.settled_through, 22.into());
+    assert_eq!(shard.settled_beyond, [(30.into(), 32.into())]);
+    assert_eq!(shard.mark, Some((32.into(), b"mark 32".to_vec())));
+    assert_eq!(pipe.message_ids.keys().copied().collect::<Vec<_>>(), [2, 3]);
+    assert_eq!(pipe.parked[&7], (0, parked(7)));
+    assert_eq!(pipe.types["app"], [23, 1, 0, 0, 0, 0]);
+    let sink = &pipe.sinks[0];
+    assert_eq!((sink.name.as_str(), sink.published_through), ("out", BatchNumber(1)));
+    assert_eq!(sink.unpublished[&BatchNumber(2)], staged("a", 16, true));
+    assert_eq!(sink.unpublished[&BatchNumber(3)], staged("b", 8, false));
+    let scope = &state.scopes[0];
+    assert_eq!((scope.name.as_str(), scope.fields, scope.across_types), ("app", 1, false));
+    assert_eq!(scope.keys_committed, 23);
+    assert_eq!((state.runs.len(), state.runs[0].count), (1, 20));
+    let source = &state.sources[0];
+    assert_eq!((source.name.as_str(), source.reread), ("source of app", 2));
+    assert_eq!(source.total().received, 27);
+    assert_balanced(state);
+}
+
+#[test]
+fn a_ledger_of_format_1_is_read() {
+    if std::env::var_os("DEDUP_WRITE_FIXTURE").is_some() {
+        write(&folder());
+    }
+    let state = read_only(&RealDisk::new(), &folder()).unwrap();
+    assert_eq!(state.epoch, Epoch(1));
+    assert_holds(&state);
+    let minute = MinuteBucket::of(NOW_MS);
+    assert_eq!(state.sources[0].in_flight[&minute], 3);
+    assert_eq!(
+        state.sources[0].minutes[&minute],
+        Tally { received: 27, outcomes: [23, 1, 0, 0, 0, 0] }
+    );
+}
+
+#[test]
+fn a_ledger_of_format_1_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    copy(&folder(), dir.path());
+    let ledger = open_real(dir.path());
+    assert_eq!(ledger.epoch(), Epoch(2));
+    assert_holds(&ledger.state());
+    let pipe = app(&ledger).unwrap();
+    assert_eq!(pipe.scope_secret().unwrap().definition, "1 field and the type, encoding 1");
+    let file = |len, finished| FileState { len, finished };
+    let files: Vec<_> = pipe.sink_state("out").files.into_iter().collect();
+    assert_eq!(files, [("a".into(), file(16, true)), ("b".into(), file(8, false))]);
+    let fates = probe(&pipe, &(0..24).collect::<Vec<_>>(), NOW_MS);
+    assert!(fates[..23].iter().all(|fate| *fate == Fate::Duplicate), "{fates:?}");
+    assert_eq!(fates[23], Fate::Deliver);
+    send(&pipe, &[100], 32, NOW_MS).unwrap();
+    ledger.checkpoint().unwrap();
+    ledger.close().unwrap();
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            std::fs::create_dir(&to).unwrap();
+            copy(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), &to).unwrap();
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! What the crate promises, one module per promise or feature.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
+
+mod ledger_counters;
+mod ledger_crash;
+mod ledger_errors;
+mod ledger_fixture;
+mod ledger_kit;
+mod ledger_records;
+mod ledger_restart;
+mod ledger_storage;
+mod ledger_threads;
+mod ledger_world;
+mod scope;
+mod scope_generated;
+mod scope_keys;
+mod scope_kit;
+mod scope_model;
