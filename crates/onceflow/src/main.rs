@@ -31,9 +31,6 @@ use crate::commands::run::Asked;
 use crate::exit::{Exit, Failure};
 use crate::test_clock::OffsetClock;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     match start(RawArgs::parse()) {
         Ok(exit) => exit.into(),

@@ -20,6 +20,12 @@ struct Line<'a> {
     outcome: &'a str,
     #[serde(rename = "type")]
     event_type: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<&'a str>,
     position: &'a str,
     received: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,6 +49,9 @@ pub(super) fn line(event: &TapEvent) -> Vec<u8> {
         pipe: &event.pipe,
         outcome: event.outcome.name(),
         event_type: &event.event_type,
+        id: event.id.as_deref(),
+        source: event.source.as_deref(),
+        subject: event.subject.as_deref(),
         position: &event.position,
         received: console::show::time(event.received_ms),
         key: (event.key != 0).then(|| format!("{:032x}", event.key)),
@@ -66,6 +75,9 @@ mod tests {
             pipe: "app".into(),
             outcome: event::Outcome::Rejected,
             event_type: "a\"b".into(),
+            id: Some("7".into()),
+            source: None,
+            subject: None,
             key: 0,
             position: "f@7".into(),
             received_ms: 1_793_520_000_000,
@@ -81,6 +93,7 @@ mod tests {
             assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
             let json: serde_json::Value = serde_json::from_slice(&line).unwrap();
             assert_eq!(json["type"], "a\"b");
+            assert_eq!(json["id"], "7");
             let whole = payload == b"{\"a\": 1}";
             assert_eq!(json.get("payload").is_some(), whole, "{json}");
             assert_eq!(json.get("payload_text").is_some(), !whole, "{json}");
