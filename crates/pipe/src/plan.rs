@@ -244,6 +244,7 @@ fn prepare_plan(config: &PipeConfig, ledger: &PipeLedger) -> Result<PreparePlan,
         pattern,
         transforms: config.transform.clone(),
         key_maker,
+        envelope: config.envelope.clone(),
         types: Arc::new(Types::new(windows(dedup), to_usize(config.limits.types_max))),
         event_bytes_max,
     })

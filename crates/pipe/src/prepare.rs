@@ -11,7 +11,7 @@ use event::batch::NO_TIME;
 use event::json::{Found, Raw, Selection};
 use event::{Batch, Event, Fate, Rejection, Span};
 
-use crate::config::{DecodeStep, TransformConfig};
+use crate::config::{DecodeStep, EnvelopeConfig, TransformConfig};
 use crate::stage::decode::{Decoded, Decoder};
 use crate::stage::filter::Pattern;
 use crate::stage::time::TimeFormat;
@@ -48,6 +48,8 @@ pub struct PreparePlan {
     pub key_maker: Option<KeyMaker>,
     /// Event types.
     pub types: Arc<Types>,
+    /// Where the envelope's other parts stand; a tap shows them.
+    pub envelope: EnvelopeConfig,
     /// Longest payload; bytes.
     pub event_bytes_max: usize,
 }

@@ -20,6 +20,12 @@ pub struct TapEvent {
     pub outcome: Outcome,
     /// Its type's name.
     pub event_type: Arc<str>,
+    /// The envelope's id, where the config says where it stands.
+    pub id: Option<String>,
+    /// The envelope's source, likewise.
+    pub source: Option<String>,
+    /// The envelope's subject, likewise.
+    pub subject: Option<String>,
     /// The hash of its key; 0 where it has none.
     pub key: u128,
     /// Shard and offset in its source.
@@ -163,6 +169,9 @@ mod tests {
             pipe: pipe.into(),
             outcome,
             event_type: "t".into(),
+            id: None,
+            source: None,
+            subject: None,
             key: 1,
             position: "s@0".into(),
             received_ms: 0,

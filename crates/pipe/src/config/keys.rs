@@ -524,12 +524,6 @@ static LIMITS: Table = Table {
         )
         .default("64MiB"),
         Key::new(
-            "park_after",
-            millis(100, 3600),
-            "An event that is unsettled for this long moves, whole, into the ledger.",
-        )
-        .default("10s"),
-        Key::new(
             "types_max",
             Kind::Count { min: 1, max: 100_000 },
             "Event types with counters of their own; further ones count as `other`.",
@@ -553,6 +547,10 @@ static LIMITS: Table = Table {
             "How long a run that is asked to stop may take to settle what is in flight.",
         )
         .default("20s"),
+        Key::later(
+            "park_after",
+            "take it out; what waits is kept in memory, within `unsettled_bytes_max`",
+        ),
         Key::later("parked_bytes_max", "take it out"),
     ],
     exactly_one_of: &[],

@@ -32,8 +32,6 @@ pub struct LimitsConfig {
     pub unsettled_events_max: u64,
     /// Their bytes, before the source pauses; at least the largest event.
     pub unsettled_bytes_max: u64,
-    /// An event that is unsettled for this long is parked.
-    pub park_after: Duration,
     /// Event types with counters of their own; further ones count as `other`.
     pub types_max: u64,
     /// Minutes that the ledger counts one by one.
@@ -98,7 +96,6 @@ pub(crate) fn limits(pipe: &Section, problems: &mut Problems<'_>) -> Option<Limi
     Some(LimitsConfig {
         unsettled_events_max: section.count("unsettled_events_max")?,
         unsettled_bytes_max: section.count("unsettled_bytes_max")?,
-        park_after: section.duration("park_after")?,
         types_max: section.count("types_max")?,
         counter_minutes_max: section.count("counter_minutes_max")?,
         storage_bytes_max,

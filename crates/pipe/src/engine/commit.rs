@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use dedup::ledger::{CounterChange, LedgerError, PipeLedger, Settlement};
+use event::path::FieldPath;
 use event::sink::{Publisher, StagedOutput};
 use event::source::Acker;
 use event::{Batch, BatchNumber, Outcome};
@@ -11,8 +12,8 @@ use event::{Batch, BatchNumber, Outcome};
 use super::settlement::{counters, positions};
 use super::stage::StagedBatch;
 use super::{PipeError, Totals};
+use crate::prepare::PreparePlan;
 use crate::tap::{TAP_PAYLOAD_BYTES_MAX, TapEvent, TapHub};
-use crate::types::Types;
 
 /// Commits batches, in order.
 pub struct Commit {
@@ -20,7 +21,7 @@ pub struct Commit {
     pub(super) ledger: Arc<PipeLedger>,
     pub(super) publishers: Vec<(String, Box<dyn Publisher>)>,
     pub(super) acker: Box<dyn Acker>,
-    pub(super) types: Arc<Types>,
+    pub(super) plan: Arc<PreparePlan>,
     pub(super) taps: TapHub,
     pub(super) totals: Totals,
 }
@@ -56,7 +57,7 @@ impl Commit {
             message_ids: Vec::new(),
             parked: Vec::new(),
             staged: staged.outputs,
-            counters: counters(&decided, &self.types),
+            counters: counters(&decided, &self.plan.types),
         };
         loop {
             match self.ledger.commit(&settlement).wait() {
@@ -113,7 +114,7 @@ impl Commit {
     /// What the run did so far.
     #[must_use]
     pub fn into_totals(mut self) -> Totals {
-        self.totals.name_types(&self.types);
+        self.totals.name_types(&self.plan.types);
         self.totals
     }
 
@@ -128,10 +129,14 @@ impl Commit {
                 let Some(outcome) = event.fate.outcome() else { continue };
                 let payload = batch.raw(event);
                 let shown = payload.get(..payload.len().min(TAP_PAYLOAD_BYTES_MAX));
+                let field = |path: &Option<FieldPath>| text(path.as_ref()?, batch.body(event));
                 self.taps.show(&TapEvent {
+                    id: field(&self.plan.envelope.id),
+                    source: field(&self.plan.envelope.source),
+                    subject: field(&self.plan.envelope.subject),
                     pipe: Arc::clone(&self.name),
                     outcome,
-                    event_type: self.types.name(event.type_id),
+                    event_type: self.plan.types.name(event.type_id),
                     key: event.key,
                     position: format!(
                         "{}@{}",
@@ -146,5 +151,14 @@ impl Commit {
                 });
             }
         }
+    }
+}
+
+/// The text that a part of the envelope holds: a string unescaped, anything else as it stands.
+fn text(path: &FieldPath, payload: &[u8]) -> Option<String> {
+    let raw = path.get(payload).ok().flatten()?;
+    match raw.as_str() {
+        Some(text) => Some(text.into_owned()),
+        None => Some(String::from_utf8_lossy(raw.bytes()).into_owned()),
     }
 }

@@ -36,7 +36,7 @@ impl Steps {
             publishers.push((name, sink.publisher()));
         }
         let acker = parts.source.acker();
-        let types = Arc::clone(&parts.plan.types);
+        let plan = Arc::clone(&parts.plan);
         let settled = parts.ledger.source_state();
         Ok(Self {
             read: Read::new(parts.source, settled, parts.batch),
@@ -48,7 +48,7 @@ impl Steps {
                 ledger: parts.ledger,
                 publishers,
                 acker,
-                types,
+                plan,
                 taps: parts.taps,
                 totals: Totals::default(),
             },
