@@ -131,7 +131,7 @@ mod tests {
             shard: if i % 5 < 3 { "file:a".into() } else { "file:b".into() },
             offset: Offset::from(batch * 1_000_000 + i * 308),
             batch: BatchNumber(batch),
-            marks: if i % 9 == 0 { Marks::LATE } else { Marks::NONE },
+            marks: if i.is_multiple_of(9) { Marks::LATE } else { Marks::NONE },
         };
         (0..count).map(row).collect()
     }
