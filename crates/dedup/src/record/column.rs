@@ -6,7 +6,7 @@
 //! | 1 to 8 | smallest value, then that many bytes a value: its distance from the smallest |
 //! | 9 | number of different values (at most 255), the values, then one byte a value |
 
-use super::cursor::{Cursor, Decoded, put_i64, put_len};
+use super::cursor::{Cursor, Decoded, put_i64, put_u64};
 
 const RUNS: u8 = 0;
 const WIDTH_MAX: u8 = 8;
@@ -14,31 +14,104 @@ const DICTIONARY: u8 = 9;
 /// Past this many different values a dictionary isn't tried.
 const DICTIONARY_MAX: usize = 16;
 
-/// Appends a column; the reader must know how many values it has.
-pub(crate) fn encode(out: &mut Vec<u8>, values: &[i64]) {
-    let (mut min, mut max, mut runs, mut before) = (i64::MAX, i64::MIN, 0, None);
-    for &value in values {
-        min = min.min(value);
-        max = max.max(value);
-        runs += usize::from(before != Some(value));
-        before = Some(value);
+/// A column that is being written.
+#[derive(Debug, Default)]
+pub(crate) struct Column {
+    /// Values with the number of times that each comes in a row.
+    runs: Vec<(i64, u32)>,
+    len: usize,
+}
+
+impl Column {
+    pub(crate) fn clear(&mut self) {
+        self.runs.clear();
+        self.len = 0;
     }
-    let width = width(min, max);
-    let fixed_bytes = values.len() * usize::from(width);
-    // A run takes 2 bytes at least and hardly more than 8.
-    if runs <= 1 || runs * 8 <= values.len() {
-        return encode_runs(out, values);
+
+    pub(crate) const fn len(&self) -> usize {
+        self.len
     }
-    let start = out.len();
-    if width == 1 || !encode_dictionary(out, values) {
-        if runs * 8 <= fixed_bytes {
-            encode_runs(out, values);
-        } else {
-            encode_fixed(out, values, min, width);
+
+    #[inline]
+    pub(crate) fn push(&mut self, value: i64) {
+        self.len += 1;
+        match self.runs.last_mut() {
+            Some((last, times)) if *last == value => *times += 1,
+            _ => self.runs.push((value, 1)),
         }
-    } else if out.len() - start > runs * 8 {
-        out.truncate(start);
-        encode_runs(out, values);
+    }
+
+    /// Appends the column; the reader must know how many values it has.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        // A run takes 2 bytes at least and hardly more than 8.
+        let runs_bytes = self.runs.len() * 8;
+        if self.runs.len() <= 1 || runs_bytes <= self.len {
+            return self.encode_runs(out);
+        }
+        let values = self.runs.iter().map(|(value, _)| *value);
+        let (min, max) =
+            values.fold((i64::MAX, i64::MIN), |(min, max), v| (min.min(v), max.max(v)));
+        let width = width(min, max);
+        let fixed_bytes = self.len * usize::from(width);
+        let words = if width > 1 { self.words() } else { None };
+        let dictionary_bytes = words.as_ref().map_or(usize::MAX, |words| self.len + words.len());
+        if runs_bytes <= fixed_bytes.min(dictionary_bytes) {
+            return self.encode_runs(out);
+        }
+        match words {
+            Some(words) => self.encode_dictionary(out, &words),
+            None => self.encode_fixed(out, min, width),
+        }
+    }
+
+    /// The different values, unless there are too many.
+    fn words(&self) -> Option<Vec<i64>> {
+        let mut words: Vec<i64> = Vec::with_capacity(DICTIONARY_MAX);
+        for (value, _) in &self.runs {
+            if !words.contains(value) {
+                if words.len() == DICTIONARY_MAX {
+                    return None;
+                }
+                words.push(*value);
+            }
+        }
+        Some(words)
+    }
+
+    fn encode_runs(&self, out: &mut Vec<u8>) {
+        out.push(RUNS);
+        let mut before = 0_i64;
+        for &(value, times) in &self.runs {
+            put_u64(out, times.into());
+            put_i64(out, value.wrapping_sub(before));
+            before = value;
+        }
+    }
+
+    fn encode_fixed(&self, out: &mut Vec<u8>, min: i64, width: u8) {
+        out.push(width);
+        put_i64(out, min);
+        let width = usize::from(width);
+        out.reserve(self.len * width);
+        for &(value, times) in &self.runs {
+            let bytes = distance(value, min).to_le_bytes();
+            let bytes = bytes.get(..width).unwrap_or(&bytes);
+            (0..times).for_each(|_| out.extend_from_slice(bytes));
+        }
+    }
+
+    fn encode_dictionary(&self, out: &mut Vec<u8>, words: &[i64]) {
+        out.extend_from_slice(&[DICTIONARY, words.len() as u8]);
+        words.iter().for_each(|&word| put_i64(out, word));
+        out.reserve(self.len);
+        for (value, times) in &self.runs {
+            let place = words.iter().position(|word| word == value).unwrap_or(0) as u8;
+            if *times == 1 {
+                out.push(place);
+            } else {
+                out.resize(out.len() + *times as usize, place);
+            }
+        }
     }
 }
 
@@ -64,17 +137,6 @@ const fn distance(value: i64, min: i64) -> u64 {
     value.wrapping_sub(min) as u64
 }
 
-fn encode_runs(out: &mut Vec<u8>, values: &[i64]) {
-    out.push(RUNS);
-    let mut before = 0_i64;
-    for run in values.chunk_by(|a, b| a == b) {
-        let Some(&value) = run.first() else { continue };
-        put_len(out, run.len());
-        put_i64(out, value.wrapping_sub(before));
-        before = value;
-    }
-}
-
 fn decode_runs(cursor: &mut Cursor<'_>, count: usize, values: &mut Vec<i64>) -> Decoded<()> {
     let mut value = 0_i64;
     while values.len() < count {
@@ -85,17 +147,6 @@ fn decode_runs(cursor: &mut Cursor<'_>, count: usize, values: &mut Vec<i64>) -> 
         values.resize(values.len() + run, value);
     }
     Ok(())
-}
-
-fn encode_fixed(out: &mut Vec<u8>, values: &[i64], min: i64, width: u8) {
-    out.push(width);
-    put_i64(out, min);
-    let width = usize::from(width);
-    out.reserve(values.len() * width);
-    for &value in values {
-        let bytes = distance(value, min).to_le_bytes();
-        out.extend_from_slice(bytes.get(..width).unwrap_or(&bytes));
-    }
 }
 
 fn decode_fixed(
@@ -112,29 +163,6 @@ fn decode_fixed(
         min.wrapping_add(above as i64)
     }));
     Ok(())
-}
-
-/// Appends nothing and says `false` where there are too many different values.
-fn encode_dictionary(out: &mut Vec<u8>, values: &[i64]) -> bool {
-    let start = out.len();
-    out.reserve(values.len() + 2 + DICTIONARY_MAX * 10);
-    // The words are known at the end only; they go in front then.
-    let mut words: Vec<i64> = Vec::with_capacity(DICTIONARY_MAX);
-    for value in values {
-        let place = words.iter().position(|word| word == value).unwrap_or_else(|| {
-            words.push(*value);
-            words.len() - 1
-        });
-        if words.len() > DICTIONARY_MAX {
-            out.truncate(start);
-            return false;
-        }
-        out.push(place as u8);
-    }
-    let mut head = vec![DICTIONARY, words.len() as u8];
-    words.iter().for_each(|&word| put_i64(&mut head, word));
-    out.splice(start..start, head);
-    true
 }
 
 fn decode_dictionary(cursor: &mut Cursor<'_>, count: usize, values: &mut Vec<i64>) -> Decoded<()> {
@@ -154,8 +182,9 @@ mod tests {
     use super::*;
 
     fn round_trip(values: &[i64]) -> usize {
-        let mut out = Vec::new();
-        encode(&mut out, values);
+        let (mut out, mut column) = (Vec::new(), Column::default());
+        values.iter().for_each(|&value| column.push(value));
+        column.encode(&mut out);
         let mut cursor = Cursor::new(&out);
         let mut back = vec![7];
         decode(&mut cursor, values.len(), &mut back).unwrap();

@@ -4,7 +4,7 @@
 //! recorded time and window ([`super::column`]), then runs of states until all keys have one:
 //! length, state.
 
-use super::column;
+use super::column::{self, Column};
 use super::cursor::{Cursor, Decoded, put_u64};
 use crate::scope::{CommittedKey, DeadState, KeyState};
 
@@ -19,6 +19,8 @@ const DEAD_DETERMINISTIC: u8 = 3;
 /// Room to encode and decode in, kept from one block to the next.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
+    recorded_column: Column,
+    window_column: Column,
     recorded: Vec<i64>,
     windows: Vec<i64>,
 }
@@ -30,7 +32,7 @@ pub(crate) fn encode(
     count_max: usize,
     keys: impl Iterator<Item = CommittedKey>,
 ) -> usize {
-    let Scratch { recorded, windows } = scratch;
+    let Scratch { recorded_column: recorded, window_column: windows, .. } = scratch;
     recorded.clear();
     windows.clear();
     let count_at = out.len();
@@ -60,8 +62,8 @@ pub(crate) fn encode(
         place.copy_from_slice(&(count as u32).to_le_bytes());
     }
     if count > 0 {
-        column::encode(out, recorded);
-        column::encode(out, windows);
+        recorded.encode(out);
+        windows.encode(out);
         out.extend_from_slice(&states);
     }
     count

@@ -7,9 +7,9 @@ use journal::{SimDisk, SyncPoint};
 
 use crate::ledger_world::{Acknowledged, Failed, World};
 
-const EVENTS: usize = 60;
+const EVENTS: usize = 75;
 /// What of the unsynced survives a loss of power.
-const SEEDS: u64 = 3;
+const SEEDS: u64 = 5;
 
 /// Crashes at operation `op` of a run on `disk`; what was acknowledged until then.
 fn crash(world: &World, disk: &SimDisk, op: u64, done: &Acknowledged) -> Acknowledged {
@@ -50,6 +50,24 @@ fn sweep(world: &World, skipped: Option<SyncPoint>) -> Result<(), Failed> {
     Ok(())
 }
 
+/// The stream crosses everything that the sweep is to crash in.
+#[test]
+fn the_stream_crosses_merges_expiry_and_dropped_segments() {
+    let world = World::new(EVENTS);
+    let disk = SimDisk::new(0);
+    run(&world, &disk, &Acknowledged::default()).unwrap();
+    let state = dedup::ledger::read_only(&disk, std::path::Path::new("/data")).unwrap();
+    let made =
+        |name: &str| u64::from_str_radix(name.split(['-', '.']).nth(1).unwrap(), 16).unwrap();
+    let newest = state.runs.iter().map(|run| made(&run.name)).max().unwrap();
+    assert!(newest as usize > state.runs.len(), "runs were merged: {:?}", state.runs);
+    let kept: u64 = state.runs.iter().map(|run| run.count).sum();
+    assert!(kept > 0 && kept < state.scopes[0].keys_committed, "keys were forgotten");
+    assert!(state.scopes[0].forgotten_through_ms > i64::MIN);
+    let files = disk.files();
+    assert!(files.iter().all(|(path, _)| !path.ends_with("00000000000000000001.journal")));
+}
+
 #[test]
 fn p1_p2_p4_nothing_is_lost_or_doubled_by_a_crash_at_any_operation() {
     let world = World::new(EVENTS);
@@ -59,7 +77,7 @@ fn p1_p2_p4_nothing_is_lost_or_doubled_by_a_crash_at_any_operation() {
 #[test]
 fn p1_p2_p4_recovery_itself_may_crash() {
     let world = World::new(EVENTS);
-    for op in (0..ops(&world)).step_by(5) {
+    for op in (0..ops(&world)).step_by(3) {
         let disk = SimDisk::new(op);
         let done = crash(&world, &disk, op, &Acknowledged::default());
         let killed = disk.after_process_kill();
