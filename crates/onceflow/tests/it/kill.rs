@@ -9,8 +9,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::kit::World;
 use crate::wikipedia::edits;
 
-/// Lets `child` run for `delay`, then kills it; whether it was still there.
-fn kill_after(mut child: Child, delay: Duration) -> bool {
+/// Lets `child` run for `delay`, then kills it. `None`: it was over before.
+fn kill_after(mut child: Child, delay: Duration) -> Option<()> {
     let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
     let (sender, ended) = channel();
     let waiter = std::thread::spawn(move || {
@@ -21,25 +21,26 @@ fn kill_after(mut child: Child, delay: Duration) -> bool {
     // Not a wait for something to happen: the moment is random, and any moment must do.
     let is_there = ended.recv_timeout(delay) == Err(RecvTimeoutError::Timeout);
     if is_there {
-        // If it ends just now its pid is still ours: nobody has waited for it, or it is a zombie.
+        // Nobody else starts processes with this pid so soon after.
         let _ = kill_process(pid, Signal::KILL);
     }
     let status = waiter.join().unwrap();
-    is_there && !status.success()
+    (is_there && !status.success()).then_some(())
 }
 
-/// Kills in a run of the wikipedia example until one was hit, then finishes it.
-fn one_kill(share: f64, whole: Duration) -> bool {
+/// Kills a run of the wikipedia example at `moment`, finishes it, and looks at everything.
+/// `None`: the run was over before.
+fn one_kill(moment: Duration) -> Option<()> {
     let world = World::with_examples();
     let child = world.command(&["run", "wikipedia.yaml"]).stderr(Stdio::null()).spawn().unwrap();
-    let hit = kill_after(child, whole.mul_f64(share));
+    let hit = kill_after(child, moment);
     let finished = world.summary(&["run", "wikipedia.yaml"]);
     let rows = world.lake_rows("lake/wikipedia");
-    assert_eq!(rows.len(), 39_244, "killed at {share:.3} of a run: {finished}");
-    assert!(rows == edits(&world), "killed at {share:.3} of a run: rows differ");
+    assert_eq!(rows.len(), 39_244, "killed at {moment:?}: {finished}");
+    assert!(rows == edits(&world), "killed at {moment:?}: rows differ");
     let report = world.ok(&["report", "--json"]);
     let report: serde_json::Value = serde_json::from_str(&report.stdout).unwrap();
-    assert_eq!(report["imbalances"], serde_json::json!([]), "killed at {share:.3} of a run");
+    assert_eq!(report["imbalances"], serde_json::json!([]), "killed at {moment:?}");
     assert_eq!(report["pipes"][0]["outcomes"]["delivered"], 39_244);
     assert_eq!(report["pipes"][0]["outcomes"]["duplicate"], 0, "settled events came again");
     hit
@@ -56,19 +57,26 @@ fn p1_p2_a_kill_at_a_random_moment_loses_nothing_and_doubles_nothing() {
         Err(_) => SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64,
     };
     println!("ONCEFLOW_SEED={seed}");
-    let whole = World::with_examples();
+    let world = World::with_examples();
     let began = Instant::now();
-    whole.ok(&["run", "wikipedia.yaml"]);
-    let whole = began.elapsed();
+    world.ok(&["run", "wikipedia.yaml"]);
+    // How long a run takes, at most; shorter once one was over before its moment.
+    let mut whole = began.elapsed();
 
-    let mut hits = 0;
-    for kill in 0..kills {
+    let mut moments = Vec::new();
+    for _ in 0..10 * kills {
+        if moments.len() == kills as usize {
+            break;
+        }
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         // Spread over the run, random within its part.
         let random = (seed >> 40) as f64 / (1u64 << 24) as f64;
-        let share = (f64::from(kill) + random) / f64::from(kills);
-        hits += u32::from(one_kill(share, whole));
+        let moment = whole.mul_f64((moments.len() as f64 + random) / f64::from(kills));
+        match one_kill(moment) {
+            Some(()) => moments.push(moment),
+            None => whole = whole.min(moment),
+        }
     }
-    println!("{hits} of {kills} kills hit a run that was under way");
-    assert!(hits * 2 >= kills, "only {hits} of {kills} kills hit: nothing was shown");
+    println!("killed at {moments:?} of {whole:?}");
+    assert_eq!(moments.len(), kills as usize, "too many runs were over before they were killed");
 }
