@@ -1,7 +1,7 @@
 //! Appends and opening, as Markdown: `cargo bench -p journal --bench append [FOLDER]`.
 //!
 //! An append is compared with the least that durability costs on the same disk: a bare loop of
-//! `write` and `fdatasync` of the same bytes, run right before it. Medians of five rounds.
+//! `write` and `fdatasync` of the same bytes, in turns of 150 ms. Medians of five rounds.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -20,7 +20,8 @@ use std::time::{Duration, Instant};
 use journal::{Journal, JournalConfig, RealDisk};
 
 const ROUNDS: usize = 5;
-const ROUND: Duration = Duration::from_millis(1500);
+const TURNS: usize = 10;
+const TURN: Duration = Duration::from_millis(150);
 const GIB: u64 = 1 << 30;
 
 fn main() {
@@ -33,8 +34,7 @@ fn main() {
         for tasks in [1, 64] {
             let mut rounds: Vec<_> = (0..ROUNDS)
                 .map(|_| {
-                    let bare = bare_loop(base.path(), bytes);
-                    let appends = appends(base.path(), bytes, tasks);
+                    let (appends, bare) = side_by_side(base.path(), bytes, tasks);
                     (appends / bare, appends, bare)
                 })
                 .collect();
@@ -52,50 +52,56 @@ fn main() {
     }
 }
 
-/// Syncs per second of a loop that appends and syncs.
-fn bare_loop(base: &Path, bytes: usize) -> f64 {
-    let path = base.join("bare");
-    let mut file = File::create(&path).unwrap();
+/// Durable records per second and syncs of the bare loop per second, in turns, because other work
+/// on the disk slows both.
+fn side_by_side(base: &Path, bytes: usize, tasks: usize) -> (f64, f64) {
+    let (dir, path) = (base.join("journal"), base.join("bare"));
+    let (journal, mut bare) = (open(&dir), File::create(&path).unwrap());
+    journal.append(vec![7; bytes]).unwrap();
+    let ((mut appends, mut append_s), (mut syncs, mut sync_s)) = ((0, 0.0), (0, 0.0));
+    for _ in 0..TURNS {
+        let start = Instant::now();
+        syncs += bare_loop(&mut bare, bytes, start);
+        sync_s += start.elapsed().as_secs_f64();
+        let start = Instant::now();
+        appends += append_loops(&journal, bytes, tasks, start);
+        append_s += start.elapsed().as_secs_f64();
+    }
+    drop(journal);
+    std::fs::remove_dir_all(dir).unwrap();
+    std::fs::remove_file(path).unwrap();
+    (appends as f64 / append_s, syncs as f64 / sync_s)
+}
+
+fn bare_loop(file: &mut File, bytes: usize, start: Instant) -> u64 {
     let record = vec![7; bytes];
-    let mut count = 0.0;
-    let start = Instant::now();
-    while start.elapsed() < ROUND {
+    let mut count = 0;
+    while start.elapsed() < TURN {
         file.write_all(&record).unwrap();
         file.sync_data().unwrap();
-        count += 1.0;
+        count += 1;
     }
-    let rate = count / start.elapsed().as_secs_f64();
-    std::fs::remove_file(path).unwrap();
-    rate
+    count
+}
+
+fn append_loops(journal: &Journal, bytes: usize, tasks: usize, start: Instant) -> u64 {
+    let append = || {
+        let mut count = 0;
+        while start.elapsed() < TURN {
+            journal.append(vec![7; bytes]).unwrap();
+            count += 1;
+        }
+        count
+    };
+    thread::scope(|scope| {
+        let tasks: Vec<_> = (0..tasks).map(|_| scope.spawn(append)).collect();
+        tasks.into_iter().map(|task| task.join().unwrap()).sum()
+    })
 }
 
 fn open(dir: &Path) -> Journal {
     let disk = Arc::new(RealDisk::new());
     Journal::open(disk, dir, JournalConfig::default(), &mut |_, _| Ok(())).unwrap()
-}
-
-/// Durable records per second of so many threads that append and wait.
-fn appends(base: &Path, bytes: usize, tasks: usize) -> f64 {
-    let dir = base.join("journal");
-    let journal = open(&dir);
-    journal.append(vec![7; bytes]).unwrap();
-    let start = Instant::now();
-    let count: u64 = thread::scope(|scope| {
-        let append = || {
-            let mut count = 0;
-            while start.elapsed() < ROUND {
-                journal.append(vec![7; bytes]).unwrap();
-                count += 1;
-            }
-            count
-        };
-        let tasks: Vec<_> = (0..tasks).map(|_| scope.spawn(append)).collect();
-        tasks.into_iter().map(|task| task.join().unwrap()).sum()
-    });
-    let rate = count as f64 / start.elapsed().as_secs_f64();
-    drop(journal);
-    std::fs::remove_dir_all(dir).unwrap();
-    rate
 }
 
 /// Records in 1 GiB, and the seconds that opening it takes (median).

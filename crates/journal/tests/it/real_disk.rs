@@ -148,7 +148,7 @@ fn reading_without_the_lock_while_the_owner_writes_rolls_and_drops() {
 }
 
 #[test]
-fn a_folder_without_permission_is_named() {
+fn a_folder_that_cannot_be_made_is_named() {
     let base = tempdir().unwrap();
     let dir = base.path().join("file/journal");
     std::fs::write(base.path().join("file"), b"").unwrap();
