@@ -28,10 +28,21 @@ fn kill_after(mut child: Child, delay: Duration) -> Option<()> {
     (is_there && !status.success()).then_some(())
 }
 
+/// The example as it is, and with small batches: then most moments lie between the write of a
+/// batch's rows and its commit.
+const BATCHES: [&str; 2] = ["", "batch: { bytes_max: 64KiB, interval_max: 1ms }\n"];
+
+fn with_batches(batches: &str) -> World {
+    let world = World::with_examples();
+    let config = String::from_utf8(world.read("wikipedia.yaml")).unwrap();
+    world.write("wikipedia.yaml", config + batches);
+    world
+}
+
 /// Kills a run of the wikipedia example at `moment`, finishes it, and looks at everything.
 /// `None`: the run was over before.
-fn one_kill(moment: Duration) -> Option<()> {
-    let world = World::with_examples();
+fn one_kill(moment: Duration, batches: &str) -> Option<()> {
+    let world = with_batches(batches);
     let child = world.command(&["run", "wikipedia.yaml"]).stderr(Stdio::null()).spawn().unwrap();
     let hit = kill_after(child, moment);
     let finished = world.summary(&["run", "wikipedia.yaml"]);
@@ -57,11 +68,13 @@ fn p1_p2_a_kill_at_a_random_moment_loses_nothing_and_doubles_nothing() {
         Err(_) => SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64,
     };
     println!("ONCEFLOW_SEED={seed}");
-    let world = World::with_examples();
-    let began = Instant::now();
-    world.ok(&["run", "wikipedia.yaml"]);
     // How long a run takes, at most; shorter once one was over before its moment.
-    let mut whole = began.elapsed();
+    let mut whole = BATCHES.map(|batches| {
+        let world = with_batches(batches);
+        let began = Instant::now();
+        world.ok(&["run", "wikipedia.yaml"]);
+        began.elapsed()
+    });
 
     let mut moments = Vec::new();
     for _ in 0..10 * kills {
@@ -71,10 +84,11 @@ fn p1_p2_a_kill_at_a_random_moment_loses_nothing_and_doubles_nothing() {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         // Spread over the run, random within its part.
         let random = (seed >> 40) as f64 / (1u64 << 24) as f64;
-        let moment = whole.mul_f64((moments.len() as f64 + random) / f64::from(kills));
-        match one_kill(moment) {
+        let sort = moments.len() % BATCHES.len();
+        let moment = whole[sort].mul_f64((moments.len() as f64 + random) / f64::from(kills));
+        match one_kill(moment, BATCHES[sort]) {
             Some(()) => moments.push(moment),
-            None => whole = whole.min(moment),
+            None => whole[sort] = whole[sort].min(moment),
         }
     }
     println!("killed at {moments:?} of {whole:?}");
