@@ -1,8 +1,8 @@
 //! A ledger that never fails, and a sweep that crashes a sink at every operation of the disk.
 //! The tests of `connect` use it too.
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -93,6 +93,8 @@ pub struct FakeLedger {
     published: BatchNumber,
     /// How often `open` succeeded.
     pub opened: u64,
+    /// What a file held when the ledger came to know it.
+    pub bases: BTreeMap<String, Vec<u8>>,
 }
 
 impl FakeLedger {
@@ -105,6 +107,7 @@ impl FakeLedger {
             committed: Vec::new(),
             published: BatchNumber(0),
             opened: 0,
+            bases: BTreeMap::new(),
         }
     }
 
@@ -180,6 +183,11 @@ pub fn open(
     ledger.epoch += 1;
     let mut sink = make(Arc::new(disk.clone()), identity(ledger.epoch));
     let output = sink.open(&ledger.state)?;
+    for file in &output.files {
+        if let Some(base) = disk.read_file(Path::new(&file.name)) {
+            ledger.bases.entry(file.name.clone()).or_insert(base);
+        }
+    }
     ledger.opened(&output);
     Ok(sink)
 }

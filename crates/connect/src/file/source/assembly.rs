@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use event::batch::{Batch, Event, Extent, NO_TIME, Offsets, Span, Spilled};
 use event::position::Offset;
-use event::source::SourceError;
+use event::source::{BatchLimits, SourceError};
 
 use super::cursor::Cursor;
 use super::pool::{BufferPool, PooledBuffer};
@@ -14,6 +14,16 @@ use super::spill::SpillFile;
 
 /// The buffer is so much longer than a batch, so that what follows one can be looked at.
 pub(super) const AHEAD_BYTES: usize = 64 << 10;
+
+/// Why splitting stopped.
+enum Found {
+    /// A line that is too long; it ends here.
+    Long(usize),
+    /// As much as the batch may hold.
+    Full,
+    /// No newline any more.
+    Nothing,
+}
 
 pub(super) struct Assembly {
     pub(super) buffer: PooledBuffer,
@@ -76,15 +86,15 @@ impl Assembly {
         (self.filled, self.line, self.scanned, self.extent_line) = (0, 0, 0, 0);
     }
 
-    /// Makes events of the whole lines, until there are `events_max`. Lines of more than
-    /// `event_bytes_max` bytes are put into files in `spill_dir`.
+    /// Makes events of the whole lines as far as the batch may hold them; true when it is full.
+    /// Lines of more than `event_bytes_max` bytes are put into files in `spill_dir`.
     pub(super) fn split(
         &mut self,
         cursor: &mut Cursor,
-        events_max: usize,
+        limits: &BatchLimits,
         event_bytes_max: usize,
         spill_dir: &Path,
-    ) -> Result<(), SourceError> {
+    ) -> Result<bool, SourceError> {
         if cursor.newline_due && self.line < self.filled {
             cursor.newline_due = false;
             if self.rest().first() == Some(&b'\n') {
@@ -92,36 +102,45 @@ impl Assembly {
                 self.scanned = self.scanned.max(self.line);
             }
         }
-        while self.events.len() < events_max {
-            let from = self.scanned;
-            let mut line = self.line;
-            let mut long = None;
-            let new = self.buffer.get(from..self.filled).unwrap_or_default();
-            for newline in memchr::memchr_iter(b'\n', new) {
-                let end = from + newline;
-                let len = end - line;
-                if len > event_bytes_max {
-                    long = Some(end);
-                    break;
-                }
-                self.events.push(event_at(line, len));
-                line = end + 1;
-                if self.events.len() >= events_max {
-                    break;
-                }
-            }
-            self.line = line;
-            self.scanned = line;
-            match long {
-                Some(end) => self.spill_line(cursor, end, spill_dir)?,
-                None if self.events.len() < events_max => {
-                    self.scanned = self.filled;
-                    return Ok(());
-                }
-                None => return Ok(()),
+        loop {
+            let found = self.split_until_long(limits, event_bytes_max);
+            match found {
+                Found::Long(end) => self.spill_line(cursor, end, spill_dir)?,
+                Found::Full => return Ok(true),
+                Found::Nothing => return Ok(false),
             }
         }
-        Ok(())
+    }
+
+    fn split_until_long(&mut self, limits: &BatchLimits, event_bytes_max: usize) -> Found {
+        if self.events.len() >= limits.events_max {
+            return Found::Full;
+        }
+        let from = self.scanned;
+        let mut line = self.line;
+        let mut found = Found::Nothing;
+        let new = self.buffer.get(from..self.filled).unwrap_or_default();
+        for newline in memchr::memchr_iter(b'\n', new) {
+            let end = from + newline;
+            let len = end - line;
+            if end > limits.bytes_max && !self.events.is_empty() {
+                found = Found::Full;
+                break;
+            }
+            if len > event_bytes_max {
+                found = Found::Long(end);
+                break;
+            }
+            self.events.push(event_at(line, len));
+            line = end + 1;
+            if self.events.len() >= limits.events_max {
+                found = Found::Full;
+                break;
+            }
+        }
+        self.line = line;
+        self.scanned = if matches!(found, Found::Nothing) { self.filled } else { line };
+        found
     }
 
     /// Puts the line that ends at `end` of the buffer into a file.

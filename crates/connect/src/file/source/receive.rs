@@ -61,7 +61,7 @@ impl FileSource {
         }
         if let Some(cursor) = &mut self.cursor {
             look_ahead(cursor, &mut assembly)?;
-            let at_end = cursor.at_end;
+            let at_end = cursor.at_end && assembly.rest().is_empty();
             assembly.close_extent(cursor, at_end)?;
         }
         let (batch, next) = assembly.close(self.cursor.as_mut(), &self.pool);
@@ -83,9 +83,10 @@ impl FileSource {
             }
             let Some(cursor) = &mut self.cursor else { return Ok(Filled::End) };
             let options = &self.options;
-            let (events_max, long) = (limits.events_max, options.event_bytes_max);
-            if cursor.spill.is_none() && !cursor.must_skip() {
-                assembly.split(cursor, events_max, long, &options.spill_dir)?;
+            let long = options.event_bytes_max;
+            let in_lines = cursor.spill.is_none() && !cursor.must_skip();
+            if in_lines && assembly.split(cursor, limits, long, &options.spill_dir)? {
+                return Ok(Filled::Full);
             }
             let have_events = !assembly.events.is_empty();
             if have_events && first_event.is_none() {
@@ -93,7 +94,7 @@ impl FileSource {
             }
             let bytes_full = assembly.filled >= limits.bytes_max;
             let waited = first_event.unwrap_or(started).elapsed();
-            if assembly.events.len() >= events_max || have_events && bytes_full {
+            if have_events && bytes_full {
                 return Ok(Filled::Full);
             }
             if have_events && waited >= limits.interval_max {
@@ -129,7 +130,7 @@ impl FileSource {
                 Gave::Bytes(n) => assembly.filled += n,
                 Gave::Nothing if have_events && !stop.asked() => {}
                 Gave::Nothing => return Ok(Filled::Dry),
-                Gave::End => self.end_file(assembly, None)?,
+                Gave::End => cursor.at_end = true,
                 Gave::Broken(how) => self.end_file(assembly, Some(how))?,
             }
         }
@@ -243,11 +244,12 @@ fn look_ahead(cursor: &mut Cursor, assembly: &mut Assembly) -> Result<(), Source
 /// How much to read next.
 fn read_size(assembly: &Assembly, limits: &BatchLimits) -> usize {
     let events = assembly.events.len();
-    let room = match events {
-        0 => usize::MAX,
-        _ => limits.bytes_max.saturating_sub(assembly.filled),
+    // Without an event so far, a line that is longer than the batch is read to its end.
+    let room = match limits.bytes_max.saturating_sub(assembly.filled) {
+        0 => READ_BYTES,
+        room => room,
     };
     let mean = assembly.line.checked_div(events).map_or(READ_BYTES, |bytes| bytes + 1);
     let missing = (limits.events_max - events.min(limits.events_max)).saturating_mul(mean);
-    READ_BYTES.min(missing.max(READ_BYTES_MIN)).min(room.max(1))
+    READ_BYTES.min(missing.max(READ_BYTES_MIN)).min(room)
 }
