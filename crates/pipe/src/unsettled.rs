@@ -42,7 +42,7 @@ pub struct Unsettled {
     limits: UnsettledLimits,
     /// To be asked for again once something changes, by time of receipt.
     waiting: VecDeque<Waiter>,
-    /// Being asked for now; all older than what is in `waiting`.
+    /// Being asked for at this moment; all older than what is in `waiting`.
     retrying: VecDeque<Waiter>,
     bytes: usize,
 }

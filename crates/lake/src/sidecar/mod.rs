@@ -205,7 +205,7 @@ mod tests {
 
     /// `cargo test -p lake -- --ignored write_the_fixture` writes the fixture of a new version.
     #[test]
-    #[ignore = "writes the fixture"]
+    #[ignore = "the fixture is frozen"]
     #[allow(clippy::disallowed_methods, reason = "a fixture isn't durable state")]
     fn write_the_fixture() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/sidecar-v1.keys");
