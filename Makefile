@@ -40,7 +40,7 @@ clippy:
 	$(call phase,clippy,cargo clippy $(FLAGS) --all-targets -- -D warnings)
 
 unit:
-	$(call phase,unit,cargo test $(FLAGS))
+	$(call phase,unit,cargo test $(FLAGS) --no-fail-fast)
 
 # The crates that differ from the last commit, and the program, whose tests walk through all.
 changed:
@@ -57,5 +57,5 @@ bench: build ## Measures; the figures of docs/BENCHMARKS.md come from here
 	@cargo bench $(FLAGS)
 	@python3 bench/once.py --onceflow "$(ONCEFLOW)"
 
-docs: build ## Writes docs/config.md and docs/pipe.schema.json anew
+docs: build ## Writes docs/config.md anew, from the table of the config's keys
 	@"$(ONCEFLOW)" config-docs > docs/config.md
