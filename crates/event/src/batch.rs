@@ -192,7 +192,12 @@ impl Batch {
 
     /// Where event `index` starts and ends (exclusive) in its shard.
     #[must_use]
-    pub fn position(&self, extent: &Extent, events: &std::ops::Range<usize>, index: usize) -> (Offset, Offset) {
+    pub fn position(
+        &self,
+        extent: &Extent,
+        events: &std::ops::Range<usize>,
+        index: usize,
+    ) -> (Offset, Offset) {
         match &extent.offsets {
             Offsets::Contiguous { base } => {
                 let at = |i: usize| {
@@ -200,7 +205,11 @@ impl Batch {
                         .get(i)
                         .map(|event| Offset::from(base.wrapping_add(u64::from(event.raw.start))))
                 };
-                let start = if index == events.start { extent.start } else { at(index).unwrap_or(extent.start) };
+                let start = if index == events.start {
+                    extent.start
+                } else {
+                    at(index).unwrap_or(extent.start)
+                };
                 let end = if index + 1 < events.end { at(index + 1) } else { None };
                 (start, end.unwrap_or(extent.end))
             }
