@@ -18,6 +18,7 @@ use event::sink::{Rows, Sink, SinkIdentity, SinkState};
 use event::source::{BatchLimits, Received, Source, SourceState, Stop};
 use event::{BatchNumber, Epoch, LedgerId, SystemClock};
 use journal::RealDisk;
+use lake::{StagingOptions, StagingSink};
 
 const EVENTS: usize = 2_000_000;
 const EVENT_BYTES: usize = 308;
@@ -73,18 +74,21 @@ fn read_only(path: &Path, dir: &Path) -> Duration {
     cpu() - started
 }
 
-fn copy_through(path: &Path, dir: &Path) -> Duration {
-    let out = dir.join("out.ndjson");
-    let _ = std::fs::remove_file(&out);
-    let identity = SinkIdentity {
+fn identity() -> SinkIdentity {
+    SinkIdentity {
         ledger_id: LedgerId(1),
         epoch: Epoch(1),
         pipe: "bench".into(),
         sink: "file".into(),
         scope: None,
-    };
+    }
+}
+
+fn copy_through(path: &Path, dir: &Path) -> Duration {
+    let out = dir.join("out.ndjson");
+    let _ = std::fs::remove_file(&out);
     let options = FileSinkOptions { path: out.clone(), append: false };
-    let mut sink = FileSink::new(options, identity, Arc::new(RealDisk::new()));
+    let mut sink = FileSink::new(options, identity(), Arc::new(RealDisk::new()));
     let mut source = source(path, dir);
     let started = Instant::now();
     sink.open(&SinkState::default()).unwrap();
@@ -103,6 +107,35 @@ fn copy_through(path: &Path, dir: &Path) -> Duration {
     pending.into_iter().for_each(|wait| wait().unwrap());
     let took = started.elapsed();
     assert_eq!(out.metadata().unwrap().len(), path.metadata().unwrap().len());
+    std::fs::remove_file(out).unwrap();
+    took
+}
+
+/// What staging costs the thread that stages, reading included.
+fn stage_into_lake(path: &Path, dir: &Path) -> Duration {
+    let root = dir.join("lake");
+    let _ = std::fs::remove_dir_all(&root);
+    let clock = Arc::new(SystemClock);
+    let options = StagingOptions::new(root.clone());
+    let mut sink = StagingSink::new(options, identity(), Arc::new(RealDisk::new()), clock);
+    let mut source = source(path, dir);
+    sink.open(&SinkState::default()).unwrap();
+    let mut number = BatchNumber(0);
+    let mut pending = Vec::new();
+    let started = cpu();
+    while let Received::Batch(mut batch) = source.receive(&LIMITS, &Stop::default()).unwrap() {
+        number = number.next();
+        for (index, event) in batch.events.iter_mut().enumerate() {
+            event.key = (index as u128).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+        }
+        let all: Vec<u32> = (0..batch.events.len() as u32).collect();
+        let rows = Rows { batch: &batch, number, events: &all, now_ms: 0 };
+        let staged = sink.stage(&rows).unwrap();
+        pending.extend(staged.pending);
+    }
+    let took = cpu() - started;
+    pending.into_iter().for_each(|wait| wait().unwrap());
+    std::fs::remove_dir_all(root).unwrap();
     took
 }
 
@@ -112,13 +145,14 @@ fn cp(path: &Path, dir: &Path) -> Duration {
     let started = Instant::now();
     assert!(Command::new("cp").arg(path).arg(&out).status().unwrap().success());
     assert!(Command::new("sync").arg(&out).status().unwrap().success());
-    started.elapsed()
+    let took = started.elapsed();
+    std::fs::remove_file(out).unwrap();
+    took
 }
 
-fn median(mut run: impl FnMut() -> Duration) -> f64 {
-    let mut times: Vec<f64> = (0..ROUNDS).map(|_| run().as_secs_f64()).collect();
-    times.sort_by(f64::total_cmp);
-    times[ROUNDS / 2]
+fn median(mut times: Vec<Duration>) -> f64 {
+    times.sort();
+    times[times.len() / 2].as_secs_f64()
 }
 
 fn main() {
@@ -133,14 +167,18 @@ fn main() {
     let path = dir.join("in.ndjson");
     generate(&path);
     let gb = path.metadata().unwrap().len() as f64 / 1e9;
-    let reading = median(|| read_only(&path, &dir));
+    let reading = median((0..ROUNDS).map(|_| read_only(&path, &dir)).collect());
     println!("read + split:                {reading:.3} CPU s, {:.2} GB/s a core", gb / reading);
     if std::env::args().any(|arg| arg == "read") {
         return;
     }
-    let copying = median(|| copy_through(&path, &dir));
+    // In turns: what a write costs depends on where the system finds free pages.
+    let rounds = (0..ROUNDS).map(|_| (copy_through(&path, &dir), cp(&path, &dir)));
+    let (copying, cp): (Vec<Duration>, Vec<Duration>) = rounds.unzip();
+    let (copying, cp) = (median(copying), median(cp));
     println!("read + split + write + sync: {copying:.3} s, {:.2} GB/s", gb / copying);
-    let cp = median(|| cp(&path, &dir));
     println!("cp + sync:                   {cp:.3} s, ratio {:.2}", copying / cp);
+    let staging = median((0..ROUNDS).map(|_| stage_into_lake(&path, &dir)).collect());
+    println!("read + split + stage:        {staging:.3} CPU s");
     std::fs::remove_dir_all(&dir).unwrap();
 }

@@ -195,3 +195,15 @@ fn a_compressed_file_that_was_cut_or_changed_is_a_named_error() {
         }
     }
 }
+
+#[test]
+fn an_end_that_falls_together_with_the_batchs_is_noticed() {
+    for (name, compress) in FORMATS {
+        let mut world = World::new();
+        world.limits.events_max = 2;
+        world.write(name, compress(b"1\n2\n3\n4\n"));
+        assert_eq!(world.read(name).len(), 4);
+        let remarks = world.open(FilePattern::Path(world.path(name))).unwrap().remarks();
+        assert_eq!(remarks.len(), 1, "its mark says that it was read to its end");
+    }
+}
