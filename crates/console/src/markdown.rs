@@ -92,11 +92,13 @@ fn types(pipe: &PipeReport, out: &mut String) {
         "#returned",
     ]);
     let counts = |outcomes: &Outcomes| names.map(|name| get(outcomes, name));
-    for one in sorted.iter().take(TYPES_SHOWN_MAX) {
+    // A row for one more type would be as long as the type's own.
+    let shown = if sorted.len() == TYPES_SHOWN_MAX + 1 { sorted.len() } else { TYPES_SHOWN_MAX };
+    for one in sorted.iter().take(shown) {
         let first = [one.name.clone(), show::count(one.settled)];
         table.row(first.into_iter().chain(counts(&one.outcomes)));
     }
-    let rest = sorted.get(TYPES_SHOWN_MAX..).unwrap_or(&[]);
+    let rest = sorted.get(shown..).unwrap_or(&[]);
     if !rest.is_empty() {
         let mut sum = Outcomes::new();
         for one in rest {

@@ -1,6 +1,6 @@
 //! `run`: pipes until their sources end, or until somebody asks to stop.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use event::source::Stop;
@@ -37,7 +37,6 @@ pub(crate) fn run(asked: &Asked, clock: &OffsetClock, noted: &Noted) -> Result<E
             "--json prints the summary to standard output, where a sink of this run writes too",
         ));
     }
-    make_parents(&asked.data_dir)?;
     let stop = Stop::default();
     signals::listen(stop.clone())?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::new());
@@ -59,31 +58,35 @@ pub(crate) fn run(asked: &Asked, clock: &OffsetClock, noted: &Noted) -> Result<E
             tap::serve(&data_dir, &disk, &taps)
         })
     };
+    for config in &configs {
+        tracing::info!(pipe = config.pipe, data_dir = %asked.data_dir.display(), "starts");
+    }
     let result = pipe::run(&configs, &options);
     if let Some(server) = companion.end() {
         server.close();
     }
     let summary = result?;
+    log_end(&summary);
     note.ended(&summary, &noted.notes());
     finish(&summary, asked.json)
 }
 
-fn writes_to_stdout(config: &PipeConfig) -> bool {
-    config.sinks.iter().any(|sink| matches!(sink.kind, SinkKind::Stdout))
+fn log_end(summary: &RunSummary) {
+    for pipe in &summary.pipes {
+        let totals = &pipe.totals;
+        tracing::info!(
+            pipe = pipe.name,
+            received = totals.received,
+            batches = totals.batches,
+            reread = totals.reread,
+            elapsed_ms = u64::try_from(pipe.elapsed.as_millis()).unwrap_or(u64::MAX),
+            "ended"
+        );
+    }
 }
 
-/// The data folder's parents: a path that was typed may go through folders that aren't there yet.
-fn make_parents(data_dir: &Path) -> Result<(), Failure> {
-    let cannot = |error: std::io::Error| {
-        Failure::new(
-            Exit::DataDir,
-            format!(
-                "cannot create the data folder {}: {error}. Choose another one with --data-dir",
-                data_dir.display()
-            ),
-        )
-    };
-    std::fs::create_dir_all(data_dir).map_err(cannot)
+fn writes_to_stdout(config: &PipeConfig) -> bool {
+    config.sinks.iter().any(|sink| matches!(sink.kind, SinkKind::Stdout))
 }
 
 fn finish(summary: &RunSummary, json: bool) -> Result<Exit, Failure> {

@@ -80,8 +80,9 @@ fn logs_are_quiet_by_default_and_json_on_request() {
     assert_eq!(ended.stderr, "", "a good run says nothing but its summary");
     world.write("in.ndjson", "{\"id\":2}\n");
     let ended = world.run(&["run", "app.yaml", "-vv", "--json", "--log-format", "json"]);
-    for line in ended.stderr.lines() {
-        let line: Result<serde_json::Value, _> = serde_json::from_str(line);
-        assert!(line.is_ok(), "{}", ended.stderr);
-    }
+    let lines = ended.stderr.lines().map(|line| serde_json::from_str(line).unwrap());
+    let lines: Vec<serde_json::Value> = lines.collect();
+    let ends = lines.iter().find(|line| line["fields"]["message"] == "ended").unwrap();
+    assert_eq!((&ends["level"], &ends["fields"]["pipe"]), (&"INFO".into(), &"app".into()));
+    assert_eq!(ends["fields"]["received"], 1);
 }

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Child, ChildStdin, Stdio};
 
 use crate::kit::{STDIN_PIPE, Said, World};
@@ -18,7 +18,10 @@ struct Running {
 impl Running {
     /// A run that has settled one event.
     fn new() -> Running {
-        let world = World::new();
+        Running::within(World::new())
+    }
+
+    fn within(world: World) -> Running {
         world.write("app.yaml", STDIN_PIPE);
         let mut child = world
             .command(&["run", "app.yaml", "--progress-lines"])
@@ -101,14 +104,15 @@ fn without_a_run_tap_says_what_to_do() {
 #[test]
 fn a_stale_socket_is_replaced() {
     let world = World::new();
-    world.write("app.yaml", STDIN_PIPE);
-    std::fs::create_dir_all(world.path("onceflow-data")).unwrap();
-    drop(
-        std::os::unix::net::UnixListener::bind(world.path("onceflow-data/onceflow.sock")).unwrap(),
-    );
-    let ended = world.ok(&["run", "app.yaml"]);
-    assert!(!ended.stderr.contains("socket"), "{}", ended.stderr);
-    assert!(!world.path("onceflow-data/onceflow.sock").exists());
+    let socket = world.path("onceflow-data/onceflow.sock");
+    std::fs::create_dir_all(socket.parent().unwrap()).unwrap();
+    drop(UnixListener::bind(&socket).unwrap());
+    assert!(socket.exists() && UnixStream::connect(&socket).is_err());
+    let running = Running::within(world);
+    assert!(UnixStream::connect(&socket).is_ok());
+    let said = running.end();
+    assert!(!said.contains("socket"), "{said}");
+    assert!(!socket.exists());
 }
 
 #[test]
