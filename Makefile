@@ -45,7 +45,7 @@ unit:
 # The crates that differ from the last commit, and the program, whose tests walk through all.
 changed:
 	$(call phase,tests of what changed,\
-	  crates=$$(git diff --name-only HEAD -- crates | cut -d/ -f2 | sort -u | sed 's/^/-p /' | xargs); \
+	  crates=$$(git status --porcelain -- crates | cut -c4- | cut -d/ -f2 | sort -u | sed 's/^/-p /' | xargs); \
 	  cargo test --locked $$crates -p onceflow)
 
 deny:
