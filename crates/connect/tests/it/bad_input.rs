@@ -3,7 +3,7 @@
 use connect::FilePattern;
 use event::source::{Received, Source, Stop};
 
-use crate::kit::{World, events, texts};
+use crate::kit::{World, events, next_batch, texts};
 
 fn long(len: usize, letter: char) -> String {
     letter.to_string().repeat(len)
@@ -50,9 +50,7 @@ fn p6_the_file_of_a_long_line_is_gone_with_its_batch() {
     world.event_bytes_max = 10;
     world.write("a", long(1000, 'x') + "\n1\n");
     let mut source = world.open(FilePattern::Path(world.path("a"))).unwrap();
-    let Received::Batch(batch) = source.receive(&world.limits, &Stop::default()).unwrap() else {
-        panic!("no batch")
-    };
+    let batch = next_batch(&mut source, &world.limits);
     assert_eq!(events(&batch).len(), 2);
     // It has no name from the start, so a kill leaves nothing behind either.
     assert_eq!(std::fs::read_dir(world.path("spill")).unwrap().count(), 0);

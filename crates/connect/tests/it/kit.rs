@@ -136,6 +136,17 @@ impl World {
     }
 }
 
+/// The next batch, however long it takes.
+pub fn next_batch(source: &mut FileSource, limits: &BatchLimits) -> Batch {
+    loop {
+        match source.receive(limits, &Stop::default()).unwrap() {
+            Received::Batch(batch) => return batch,
+            Received::Idle => {}
+            Received::End => panic!("no batch"),
+        }
+    }
+}
+
 /// What every batch must keep to.
 fn check(batch: &Batch, limits: &BatchLimits) {
     assert!(!batch.events.is_empty());

@@ -9,7 +9,7 @@ use connect::{Compression, FilePattern, FileSource};
 use event::TestClock;
 use event::source::{Received, Source, Stop};
 
-use crate::kit::{NOW, World, events, texts};
+use crate::kit::{NOW, World, events, next_batch, texts};
 
 fn source(world: &World, pipe: impl Into<OwnedFd>) -> FileSource {
     let options = world.options(FilePattern::Stdin);
@@ -41,10 +41,7 @@ fn positions_of_another_run_are_not_taken_as_settled() {
         writer.write_all(format!("{round}\n{round}").as_bytes()).unwrap();
         drop(writer);
         let mut source = source(&world, reader);
-        let Received::Batch(batch) = source.receive(&world.limits, &Stop::default()).unwrap()
-        else {
-            panic!("no batch")
-        };
+        let batch = next_batch(&mut source, &world.limits);
         let seen = events(&batch);
         let state = world.state.get(&seen[0].shard);
         let settled = |at| state.is_some_and(|state| state.is_settled(at));
@@ -73,14 +70,10 @@ fn a_batch_closes_after_interval_max_with_its_whole_lines() {
     let (reader, mut writer) = std::io::pipe().unwrap();
     let mut source = source(&world, reader);
     writer.write_all(b"1\n2\nhal").unwrap();
-    let Received::Batch(batch) = source.receive(&world.limits, &Stop::default()).unwrap() else {
-        panic!("no batch")
-    };
+    let batch = next_batch(&mut source, &world.limits);
     assert_eq!(texts(&events(&batch)), ["1", "2"]);
     writer.write_all(b"f\n").unwrap();
-    let Received::Batch(batch) = source.receive(&world.limits, &Stop::default()).unwrap() else {
-        panic!("no batch")
-    };
+    let batch = next_batch(&mut source, &world.limits);
     assert_eq!(texts(&events(&batch)), ["half"]);
     drop(writer);
     assert!(matches!(source.receive(&world.limits, &Stop::default()).unwrap(), Received::End));

@@ -331,3 +331,17 @@ fn an_event_that_is_too_long_for_memory_is_not_staged_empty() {
     assert!(matches!(stage(&mut sink, &[0, 1]), Err(SinkError::Foreign { .. })));
     assert!(stage(&mut sink, &[0]).is_ok());
 }
+
+/// Frozen: a lake of format 1 must be taken up for ever.
+#[test]
+fn a_lake_of_format_1_is_taken_up() {
+    let disk = SimDisk::new(1);
+    disk.mkdir(Path::new("/lake")).unwrap();
+    disk.mkdir(Path::new("/lake/_onceflow")).unwrap();
+    let file = disk.create_new(Path::new("/lake/_onceflow/lake.json")).unwrap();
+    let frozen = include_bytes!("../fixtures/lake-v1.json");
+    file.write_at(0, frozen).unwrap();
+    sink(&disk, options(By::Arrival), identity(1)).open(&SinkState::default()).unwrap();
+    let now = disk.read_file(Path::new("/lake/_onceflow/lake.json")).unwrap();
+    assert_eq!(now, frozen, "nothing in it has changed");
+}
