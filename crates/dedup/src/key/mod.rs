@@ -117,6 +117,7 @@ impl KeyMaker {
 fn push(tag: u8, content: &[u8], out: &mut Vec<u8>) {
     // A payload holds less than 4 GiB.
     let [a, b, c, d] = (content.len() as u32).to_le_bytes();
+    out.reserve(5 + content.len());
     out.extend_from_slice(&[tag, a, b, c, d]);
     out.extend_from_slice(content);
 }

@@ -339,6 +339,21 @@ fn a_later_batch_of_the_same_pipe_is_waited_for() {
     assert_eq!(bench.fates(A, 4, &[event(7).from(1)]), ["duplicate"]);
 }
 
+#[test]
+fn batch_numbers_are_told_apart_beyond_32_bits() {
+    for first in [1, (1 << 31) - 2, (1 << 31) + 5, (1 << 32) - 2, 1 << 32, u64::MAX >> 1] {
+        let mut bench = Bench::received();
+        for number in first..first + 5 {
+            let own = u128::from(number);
+            assert_eq!(bench.fates(A, number, &[event(own)]), ["deliver"]);
+            assert_eq!(bench.fates(B, number, &[event(own).from(number)]), ["waits"], "{number}");
+            bench.commit(A, number);
+            assert_eq!(bench.fates(B, number, &[event(own).from(number)]), ["duplicate"]);
+            bench.commit(B, number);
+        }
+    }
+}
+
 // Time.
 
 #[test]
