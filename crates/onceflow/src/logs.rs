@@ -15,6 +15,7 @@ use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::args::LogFormat;
+use crate::progress::MovingLine;
 use crate::test_clock::OffsetClock;
 
 /// Warnings and errors of this run, for the report.
@@ -40,7 +41,12 @@ impl Noted {
 }
 
 /// Starts logging. `verbose`: 0 warnings, 1 what happens, 2 details, 3 everything.
-pub(crate) fn start(verbose: u8, format: LogFormat, clock: OffsetClock) -> Noted {
+pub(crate) fn start(
+    verbose: u8,
+    format: LogFormat,
+    clock: OffsetClock,
+    moving: MovingLine,
+) -> Noted {
     let level = match verbose {
         0 => LevelFilter::WARN,
         1 => LevelFilter::INFO,
@@ -49,10 +55,13 @@ pub(crate) fn start(verbose: u8, format: LogFormat, clock: OffsetClock) -> Noted
     };
     let noted = Noted::default();
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(move || {
+            moving.clear();
+            std::io::stderr()
+        })
         .with_timer(ClockTime(clock))
         .with_target(verbose > 1)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
+        .with_ansi(false);
     let registry =
         tracing_subscriber::registry().with(noted.clone().with_filter(LevelFilter::WARN));
     // A second start, as tests in one process make it, keeps the first one's.

@@ -29,6 +29,7 @@ use crate::args::RawArgs;
 use crate::command::Command;
 use crate::commands::run::Asked;
 use crate::exit::{Exit, Failure};
+use crate::progress::MovingLine;
 use crate::test_clock::OffsetClock;
 
 fn main() -> ExitCode {
@@ -45,11 +46,13 @@ fn main() -> ExitCode {
 
 fn start(raw: RawArgs) -> Result<Exit, Failure> {
     let clock = OffsetClock::new(raw.global.test_clock.as_deref())?;
-    let noted = logs::start(raw.global.verbose, raw.global.log_format, clock.clone());
+    let moving = MovingLine::default();
+    let noted =
+        logs::start(raw.global.verbose, raw.global.log_format, clock.clone(), moving.clone());
     match Command::new(raw)? {
         Command::Run { pipes, data_dir, reread, json, progress_lines } => {
             let asked = Asked { pipes, data_dir, reread, json, progress_lines };
-            commands::run::run(&asked, &clock, &noted)
+            commands::run::run(&asked, &clock, &noted, moving)
         }
         Command::Check { pipes } => commands::check::check(&pipes),
         Command::Schema => commands::schema::schema(),

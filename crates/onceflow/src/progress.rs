@@ -10,12 +10,34 @@ use console::show;
 use pipe::tap::TapHub;
 
 use crate::tap::Server;
-use crate::test_clock::pause;
 
 /// A run that is over sooner shows no progress.
 const SHOW_AFTER: Duration = Duration::from_secs(1);
+/// How often to look.
+const LOOK: Duration = Duration::from_millis(200);
+/// How often while something waits for it.
+const LOOK_SOON: Duration = Duration::from_millis(10);
 /// What a line begins with that the demo reads.
 pub(crate) const LINE: &str = "progress ";
+
+/// The line that moves on a terminal. Clones share whether one stands there.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct MovingLine(Arc<AtomicBool>);
+
+impl MovingLine {
+    fn show(&self, text: &str) {
+        self.0.store(true, Ordering::Release);
+        eprint!("\r\x1b[K{text}");
+        let _ = std::io::stderr().flush(); // a terminal that has gone shows nothing
+    }
+
+    /// Makes room for something that stays.
+    pub(crate) fn clear(&self) {
+        if self.0.swap(false, Ordering::AcqRel) {
+            eprint!("\r\x1b[K");
+        }
+    }
+}
 
 /// The thread that goes along with a run.
 pub(crate) struct Companion {
@@ -27,11 +49,12 @@ pub(crate) struct Companion {
 pub(crate) fn start(
     taps: TapHub,
     lines: bool,
+    moving: MovingLine,
     opened: impl FnOnce() -> Option<Server> + Send + 'static,
 ) -> Companion {
     let over = Arc::new(AtomicBool::new(false));
     let watched = Arc::clone(&over);
-    let go_along = move || follow(&taps, lines, opened, &watched);
+    let go_along = move || follow(&taps, lines, &moving, opened, &watched);
     let thread = std::thread::Builder::new().name("progress".to_owned()).spawn(go_along);
     if let Err(error) = &thread {
         tracing::warn!(%error, "no thread for progress and tap; the run goes on without");
@@ -43,20 +66,23 @@ impl Companion {
     /// The run is over.
     pub(crate) fn end(self) -> Option<Server> {
         self.over.store(true, Ordering::Release);
-        self.thread.and_then(|thread| thread.join().ok().flatten())
+        let thread = self.thread?;
+        thread.thread().unpark();
+        thread.join().ok().flatten()
     }
 }
 
 fn follow(
     taps: &TapHub,
     lines: bool,
+    moving: &MovingLine,
     opened: impl FnOnce() -> Option<Server>,
     over: &AtomicBool,
 ) -> Option<Server> {
     let began = Instant::now();
     let (mut opened, mut server) = (Some(opened), None);
     let terminal = std::io::stderr().is_terminal() && !lines;
-    let (mut shown, mut seen) = (false, 0);
+    let mut seen = 0;
     while !over.load(Ordering::Acquire) {
         let progress = taps.progress();
         if progress.is_open()
@@ -71,18 +97,12 @@ fn follow(
         }
         if terminal && began.elapsed() > SHOW_AFTER {
             let rate = settled as f64 / began.elapsed().as_secs_f64();
-            eprint!(
-                "\r\x1b[K{} settled, {}/s",
-                show::counted(settled, "event"),
-                show::count(rate as u64)
-            );
-            let _ = std::io::stderr().flush(); // a terminal that has gone shows nothing
-            shown = true;
+            let (events, rate) = (show::counted(settled, "event"), show::count(rate as u64));
+            moving.show(&format!("{events} settled, {rate}/s"));
         }
-        pause();
+        let soon = lines || opened.is_some();
+        std::thread::park_timeout(if soon { LOOK_SOON } else { LOOK });
     }
-    if shown {
-        eprint!("\r\x1b[K");
-    }
+    moving.clear();
     server
 }

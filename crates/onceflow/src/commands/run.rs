@@ -14,7 +14,7 @@ use crate::exit::{self, Exit, Failure};
 use crate::logs::Noted;
 use crate::note::Note;
 use crate::print::out;
-use crate::progress;
+use crate::progress::{self, MovingLine};
 use crate::signals;
 use crate::summary;
 use crate::tap;
@@ -30,7 +30,12 @@ pub(crate) struct Asked {
     pub(crate) progress_lines: bool,
 }
 
-pub(crate) fn run(asked: &Asked, clock: &OffsetClock, noted: &Noted) -> Result<Exit, Failure> {
+pub(crate) fn run(
+    asked: &Asked,
+    clock: &OffsetClock,
+    noted: &Noted,
+    moving: MovingLine,
+) -> Result<Exit, Failure> {
     let configs = load(&asked.pipes)?;
     if asked.json && configs.iter().any(writes_to_stdout) {
         return Err(Failure::usage(
@@ -53,7 +58,7 @@ pub(crate) fn run(asked: &Asked, clock: &OffsetClock, noted: &Noted) -> Result<E
     let note = Note::new(&asked.data_dir, Arc::clone(&disk), clock.clone(), &configs);
     let companion = {
         let (note, data_dir) = (note.clone(), asked.data_dir.clone());
-        progress::start(taps.clone(), asked.progress_lines, move || {
+        progress::start(taps.clone(), asked.progress_lines, moving, move || {
             note.started();
             tap::serve(&data_dir, &disk, &taps)
         })
