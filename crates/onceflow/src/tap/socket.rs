@@ -37,9 +37,12 @@ pub(super) fn connect(data_dir: &Path) -> io::Result<UnixStream> {
     UnixStream::connect(address)
 }
 
-/// Whether a process owns the folder and answers.
+/// Whether a process owns the folder and answers. A socket that isn't ours to open is somebody's.
 pub(crate) fn is_running(data_dir: &Path) -> bool {
-    connect(data_dir).is_ok()
+    match connect(data_dir) {
+        Ok(_) => true,
+        Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
+    }
 }
 
 #[cfg(test)]
