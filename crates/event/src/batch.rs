@@ -62,7 +62,8 @@ pub struct Event {
 #[derive(Clone, Debug)]
 pub enum Offsets {
     /// One after another: the event whose payload starts at buffer byte `b` starts at offset
-    /// `base + b` (wrapping) of the shard; it ends where the next one starts.
+    /// `base + b` (wrapping) of the shard; it ends where the next one starts. No payload of such an
+    /// extent holds a newline: sinks write neighbours in one piece, newlines included.
     Contiguous {
         /// Shard offset of buffer byte 0, modulo 2^64.
         base: u64,
