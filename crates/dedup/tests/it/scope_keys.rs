@@ -78,6 +78,9 @@ fn composites_do_not_collide() {
         ("", &["true", "false"]),
         ("", &["\"s\\u0001\\u0000\\u0000\\u0000x\""]),
         ("", &["\"s\"", "\"x\""]),
+        // Without lengths, these two would be one.
+        ("", &["\"a\"", "\"s\\u0000\\u0000\\u0000\\u0000b\""]),
+        ("", &["\"as\\u0000\\u0000\\u0000\\u0000\"", "\"b\""]),
     ] {
         let before = seen.insert(key(event_type, values), (event_type, values));
         assert_eq!(before, None, "{event_type} {values:?}");
