@@ -15,10 +15,6 @@ use event::batch::{Extent, Offsets};
 use event::json::Raw;
 use event::{Batch, BatchNumber, Event, Fate, Offset};
 
-/// As in the binary.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Processor time of this thread, as an instant.
 struct Instant(Duration);
 

@@ -290,18 +290,4 @@ mod tests {
             }
         }
     }
-
-    /// Wrote the fixture once. A new version gets a folder of its own; this one stays.
-    #[test]
-    #[ignore = "the fixture is frozen"]
-    #[allow(clippy::disallowed_methods)]
-    fn write_the_fixture() {
-        for (name, disk) in write_v1() {
-            for (path, _) in disk.files() {
-                let to = fixture().join(name).join(path.file_name().unwrap());
-                assert!(!to.exists(), "the fixture is frozen");
-                std::fs::write(to, disk.read_file(&path).unwrap()).unwrap();
-            }
-        }
-    }
 }

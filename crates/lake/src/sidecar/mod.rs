@@ -202,13 +202,4 @@ mod tests {
             "a changed writer needs a new version and a new fixture"
         );
     }
-
-    /// `cargo test -p lake -- --ignored write_the_fixture` writes the fixture of a new version.
-    #[test]
-    #[ignore = "the fixture is frozen"]
-    #[allow(clippy::disallowed_methods, reason = "a fixture isn't durable state")]
-    fn write_the_fixture() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/sidecar-v1.keys");
-        std::fs::write(path, sidecar(&[some_rows(1, 5), some_rows(2, 40)])).unwrap();
-    }
 }
