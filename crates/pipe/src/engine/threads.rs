@@ -63,6 +63,15 @@ impl Line<'_> {
         self.halt.ask();
     }
 
+    /// Waiting for room came to nothing: a drain has had its time, which leaves what didn't settle
+    /// to the next run and is no failure; or the pipe halts, and whoever halted it said why.
+    fn give_up(&self, name: &str, reason: &PipeError) {
+        if !self.halt.asked() {
+            tracing::warn!(pipe = name, %reason, "drained as far as there was room");
+        }
+        self.halt.ask();
+    }
+
     /// Whether a drain was asked for and has had its time.
     fn drain_is_over(&self) -> bool {
         if !self.stop.asked() {
@@ -290,7 +299,7 @@ fn stage_loop(
                 Ok(staged) => break staged,
                 Err((back, StageFailure::NoSpace(reason))) => {
                     if !line.wait_for_room(name, &reason) {
-                        line.fail(reason);
+                        line.give_up(name, &reason);
                         return;
                     }
                     decided = *back;
@@ -318,9 +327,16 @@ fn commit_loop(
         let batch = &staged.decided.batch;
         let has_token = !batch.carried && !batch.events.is_empty();
         let mut wait_for_room = |reason: &PipeError| line.wait_for_room(name, reason);
-        if let Err(error) = commit.commit(staged, &mut wait_for_room) {
-            line.fail(error);
-            break;
+        match commit.commit(staged, &mut wait_for_room) {
+            Ok(()) => {}
+            Err(PipeError::Ledger(error)) if error.is_disk_full() => {
+                line.give_up(name, &error.into());
+                break;
+            }
+            Err(error) => {
+                line.fail(error);
+                break;
+            }
         }
         if has_token {
             let _ = tokens.try_send(());

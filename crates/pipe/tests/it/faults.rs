@@ -62,3 +62,33 @@ fn p7_a_full_disk_pauses_the_pipe_until_there_is_room() {
     opened.ledger.close().unwrap();
     case.finish_and_check(&sim, &broker).unwrap();
 }
+
+#[test]
+fn p7_a_drain_without_room_ends_in_order_and_leaves_the_rest_to_the_next_run() {
+    let case = Case::new();
+    let whole = disk(4);
+    run(small(), &Broker::new(&case.lines), PER_BATCH, &whole).unwrap();
+    let bytes: u64 = whole.files().iter().map(|(_, bytes)| bytes).sum();
+    let sim = disk(4);
+    sim.set_capacity(bytes * 3 / 4);
+    let broker = Broker::new(&case.lines);
+    let stop = Stop::default();
+    let shared: Arc<dyn Disk> = Arc::new(sim.clone());
+    let mut opened = open(small(), &broker, PER_BATCH, &shared, &TestClock::new(START_MS)).unwrap();
+    opened.parts.drain_max = std::time::Duration::ZERO;
+    let parts = opened.parts;
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| threads::run(parts, &stop));
+        while sim.no_space_answers() == 0 {
+            assert!(!running.is_finished(), "the run ended although the disk is too small");
+            std::thread::yield_now();
+        }
+        stop.ask();
+        let ended = running.join().unwrap().unwrap();
+        assert!(ended.failure.is_none(), "{:?}", ended.failure);
+    });
+    assert!(broker.acked() < case.lines.len(), "everything settled, so nothing was shown");
+    sim.set_capacity(u64::MAX);
+    opened.ledger.close().unwrap();
+    case.finish_and_check(&sim, &broker).unwrap();
+}
