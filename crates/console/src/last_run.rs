@@ -114,4 +114,25 @@ mod tests {
         write(&serde_json::to_vec(&LastRun { version: VERSION + 1, ..note }).unwrap());
         assert_eq!(LastRun::read(dir.path()).unwrap(), None);
     }
+
+    /// Written once by version 1 of the form; must be readable for ever.
+    #[test]
+    fn the_frozen_note_of_version_1_is_read() {
+        let frozen = include_bytes!("../tests/fixtures/last-run-v1.json");
+        let note: LastRun = serde_json::from_slice(frozen).unwrap();
+        assert_eq!(
+            (note.version, note.pid, note.ended_ms),
+            (1, 4711, Some(1_793_520_002_500)),
+            "{note:?}"
+        );
+        let app = note.pipe("app").unwrap();
+        assert_eq!(app.reasons["json_broken"], 3);
+        assert_eq!(app.sinks[0].path.as_deref(), Some(Path::new("/data/lake")));
+        let as_it_stands: serde_json::Value = serde_json::from_slice(frozen).unwrap();
+        assert_eq!(
+            serde_json::to_value(&note).unwrap(),
+            as_it_stands,
+            "a new form needs a new version"
+        );
+    }
 }
