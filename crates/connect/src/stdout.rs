@@ -2,14 +2,11 @@
 
 use std::io::{self, Write};
 
-use event::BatchNumber;
 use event::sink::{
-    Guarantee, NothingToPublish, Publisher, Rows, Sink, SinkError, SinkIdentity, SinkState, Staged,
-    StagedOutput,
+    Guarantee, Rows, Sink, SinkError, SinkIdentity, SinkState, Staged, StagedOutput,
 };
 use lake::rows::RowParts;
 
-use crate::file::in_place::nothing;
 use crate::file::sink::refuse_spilled;
 
 const BUFFER_BYTES: usize = 256 << 10;
@@ -59,18 +56,10 @@ impl Sink for StdoutSink {
             written = written.and_then(|()| self.out.flush());
         }
         written.map_err(refused)?;
-        Ok(nothing())
+        Ok(Staged::nothing())
     }
 
     fn withdraw(&mut self, _: &StagedOutput) -> Result<(), SinkError> {
         Ok(())
-    }
-
-    fn finish(&mut self, _: BatchNumber, _: i64, _: bool) -> Result<Staged, SinkError> {
-        Ok(nothing())
-    }
-
-    fn publisher(&self) -> Box<dyn Publisher> {
-        Box::new(NothingToPublish)
     }
 }

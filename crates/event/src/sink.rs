@@ -68,6 +68,14 @@ pub struct Staged {
     pub pending: Vec<Pending>,
 }
 
+impl Staged {
+    /// Nothing was written.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self { output: StagedOutput::default(), pending: Vec::new() }
+    }
+}
+
 impl fmt::Debug for Staged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Staged")
@@ -177,14 +185,19 @@ pub trait Sink: Send {
     fn withdraw(&mut self, output: &StagedOutput) -> Result<(), SinkError>;
 
     /// Finishes files whose time is over at `now_ms`, or all of them. `number` is the batch whose
-    /// record names them.
+    /// record names them. A sink whose files have no end does nothing here.
     ///
     /// # Errors
     /// As [`Sink::stage`].
-    fn finish(&mut self, number: BatchNumber, now_ms: i64, all: bool) -> Result<Staged, SinkError>;
+    fn finish(&mut self, number: BatchNumber, now_ms: i64, all: bool) -> Result<Staged, SinkError> {
+        let _ = (number, now_ms, all);
+        Ok(Staged::nothing())
+    }
 
-    /// The handle that publishes.
-    fn publisher(&self) -> Box<dyn Publisher>;
+    /// The handle that publishes; by default there is nothing to publish.
+    fn publisher(&self) -> Box<dyn Publisher> {
+        Box::new(NothingToPublish)
+    }
 }
 
 /// Makes committed output visible. The thread that commits calls it, in the order of commits.

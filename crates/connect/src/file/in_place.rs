@@ -195,8 +195,3 @@ impl InPlaceFile {
         }
     }
 }
-
-/// Nothing was staged.
-pub(crate) fn nothing() -> Staged {
-    Staged { output: StagedOutput::default(), pending: Vec::new() }
-}

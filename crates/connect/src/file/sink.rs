@@ -4,15 +4,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use event::BatchNumber;
 use event::sink::{
-    Guarantee, NothingToPublish, Publisher, Rows, Sink, SinkError, SinkIdentity, SinkState, Staged,
-    StagedOutput,
+    Guarantee, Rows, Sink, SinkError, SinkIdentity, SinkState, Staged, StagedOutput,
 };
 use journal::{Disk, SyncPoint};
 use lake::rows::RowParts;
 
-use super::in_place::{InPlaceFile, Points, nothing};
+use super::in_place::{InPlaceFile, Points};
 
 const POINTS: Points = Points {
     created: SyncPoint("file_sink.created"),
@@ -77,7 +75,7 @@ impl Sink for FileSink {
         let mut parts = RowParts::new(rows.batch);
         rows.iter().for_each(|(_, event)| parts.push(event));
         if parts.rows() == 0 {
-            return Ok(nothing());
+            return Ok(Staged::nothing());
         }
         let (base, bytes) = (self.file.len(), parts.bytes());
         self.file.append(parts.parts(), bytes, base)?;
@@ -86,13 +84,5 @@ impl Sink for FileSink {
 
     fn withdraw(&mut self, output: &StagedOutput) -> Result<(), SinkError> {
         self.file.withdraw(output)
-    }
-
-    fn finish(&mut self, _: BatchNumber, _: i64, _: bool) -> Result<Staged, SinkError> {
-        Ok(nothing())
-    }
-
-    fn publisher(&self) -> Box<dyn Publisher> {
-        Box::new(NothingToPublish)
     }
 }

@@ -9,14 +9,12 @@ use std::io::IoSlice;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use event::BatchNumber;
 use event::sink::{
-    Guarantee, NothingToPublish, Publisher, Rows, Sink, SinkError, SinkIdentity, SinkState, Staged,
-    StagedOutput,
+    Guarantee, Rows, Sink, SinkError, SinkIdentity, SinkState, Staged, StagedOutput,
 };
 use journal::{Disk, SyncPoint};
 
-use crate::file::in_place::{InPlaceFile, Points, nothing};
+use crate::file::in_place::{InPlaceFile, Points};
 pub use read::{ReadError, RejectedRow, read_rows};
 use row::Origin;
 
@@ -130,18 +128,10 @@ impl Sink for RejectedSink {
         if self.chunk.capacity() > 4 * CHUNK_BYTES {
             self.chunk = Vec::new();
         }
-        if self.file.len() == base { Ok(nothing()) } else { Ok(self.file.staged(base)) }
+        if self.file.len() == base { Ok(Staged::nothing()) } else { Ok(self.file.staged(base)) }
     }
 
     fn withdraw(&mut self, output: &StagedOutput) -> Result<(), SinkError> {
         self.file.withdraw(output)
-    }
-
-    fn finish(&mut self, _: BatchNumber, _: i64, _: bool) -> Result<Staged, SinkError> {
-        Ok(nothing())
-    }
-
-    fn publisher(&self) -> Box<dyn Publisher> {
-        Box::new(NothingToPublish)
     }
 }

@@ -92,7 +92,7 @@ impl Stage {
         let takes_rejected = index + 1 == self.sinks.len();
         let now_ms = self.clock.now_ms();
         let events = if takes_rejected { &self.rejected } else { &self.deliver };
-        let mut staged = Staged { output: StagedOutput::default(), pending: Vec::new() };
+        let mut staged = Staged::nothing();
         let Some(sink) = self.sinks.get_mut(index) else { return Ok(staged) };
         if !events.is_empty() {
             let rows = Rows { batch: &decided.batch, number: decided.number, events, now_ms };

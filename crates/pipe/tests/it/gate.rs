@@ -1,10 +1,7 @@
 //! A sink that waits until the test lets a batch through, or makes it fail.
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use event::BatchNumber;
-use event::sink::{
-    Guarantee, NothingToPublish, Publisher, Rows, Sink, SinkError, SinkState, Staged, StagedOutput,
-};
+use event::sink::{Guarantee, Rows, Sink, SinkError, SinkState, Staged, StagedOutput};
 
 /// What the sink does with the next batch of rows.
 pub(crate) enum Verdict {
@@ -31,10 +28,6 @@ pub(crate) fn gate() -> (Gate, Box<dyn Sink>) {
     (Gate { reached, verdicts }, Box::new(sink))
 }
 
-fn nothing() -> Staged {
-    Staged { output: StagedOutput::default(), pending: Vec::new() }
-}
-
 impl Sink for GateSink {
     fn name(&self) -> &str {
         "gate"
@@ -56,19 +49,11 @@ impl Sink for GateSink {
                 what: "the gate".into(),
                 error: std::io::Error::other("the test says no"),
             }),
-            Ok(Verdict::Take) | Err(_) => Ok(nothing()),
+            Ok(Verdict::Take) | Err(_) => Ok(Staged::nothing()),
         }
     }
 
     fn withdraw(&mut self, _: &StagedOutput) -> Result<(), SinkError> {
         Ok(())
-    }
-
-    fn finish(&mut self, _: BatchNumber, _: i64, _: bool) -> Result<Staged, SinkError> {
-        Ok(nothing())
-    }
-
-    fn publisher(&self) -> Box<dyn Publisher> {
-        Box::new(NothingToPublish)
     }
 }
