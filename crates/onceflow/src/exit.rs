@@ -3,6 +3,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use broker::BrokerError;
 use dedup::ledger::LedgerError;
 use pipe::RunError;
 use pipe::engine::PipeError;
@@ -57,6 +58,7 @@ impl From<RunError> for Failure {
         let exit = match &error {
             RunError::Ledger(error) => ledger(error),
             RunError::Pipe { error, .. } => pipe(error),
+            RunError::Broker(error) => broker(error),
         };
         Failure::new(exit, error)
     }
@@ -78,5 +80,14 @@ pub(crate) fn ledger(error: &LedgerError) -> Exit {
         LedgerError::Refused { .. } | LedgerError::Closed => Exit::Failed,
         LedgerError::Declaration { .. } => Exit::Usage,
         _ => Exit::DataDir,
+    }
+}
+
+/// The exit code of a broker that doesn't open, or stopped.
+pub(crate) fn broker(error: &BrokerError) -> Exit {
+    match error {
+        BrokerError::Stopped { .. } | BrokerError::NoSpace { .. } => Exit::Storage,
+        BrokerError::Unreadable { .. } => Exit::DataDir,
+        _ => Exit::Failed,
     }
 }

@@ -91,6 +91,8 @@ fn pipe_run(config: &PipeConfig, data_dir: &Path) -> PipeRun {
             SinkKind::File(file) => ("file", Some(absolute(&file.path))),
             SinkKind::Stdout => ("stdout", None),
             SinkKind::Lake(lake) => ("lake", Some(absolute(&lake.path))),
+            SinkKind::Kinesis(_) => ("kinesis", None),
+            SinkKind::Sqs(_) => ("sqs", None),
         };
         SinkRun { name: sink.name.clone(), kind: kind.to_owned(), path }
     });

@@ -15,8 +15,9 @@ pub mod plan;
 pub mod prepare;
 pub mod run;
 pub mod stage;
+pub mod status;
 pub mod tap;
 pub mod types;
 pub mod unsettled;
 
-pub use run::{PipeSummary, RunError, RunOptions, RunSummary, run};
+pub use run::{PipeSummary, RunError, RunOptions, RunSummary, Session, run};

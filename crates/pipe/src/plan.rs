@@ -43,6 +43,8 @@ pub struct Shared<'a> {
     pub data_dir: &'a Path,
     /// The ledger of `data_dir`.
     pub ledger: &'a Arc<Ledger>,
+    /// The embedded broker; open when a pipe of the run needs it.
+    pub broker: Option<&'a Arc<broker::Broker>>,
     /// Everything durable goes through it.
     pub disk: &'a Arc<dyn Disk>,
     /// Time.
@@ -60,7 +62,7 @@ pub struct Shared<'a> {
 pub fn build(config: &PipeConfig, shared: &Shared<'_>) -> Result<Parts, PipeError> {
     let ledger = shared.ledger.pipe(declaration(config))?;
     let source = source(config, shared, &ledger)?;
-    let sinks = sinks(config, shared, &ledger);
+    let sinks = sinks(config, shared, &ledger)?;
     let plan = Arc::new(prepare_plan(config, &ledger)?);
     Ok(Parts {
         name: config.pipe.as_str().into(),
@@ -86,6 +88,8 @@ pub fn build(config: &PipeConfig, shared: &Shared<'_>) -> Result<Parts, PipeErro
 fn source_name(config: &PipeConfig) -> String {
     match &config.source {
         SourceConfig::File(file) => format!("file:{}", file.path),
+        SourceConfig::Kinesis(kinesis) => format!("kinesis:{}", kinesis.stream),
+        SourceConfig::Sqs(sqs) => format!("sqs:{}", sqs.queue),
     }
 }
 
@@ -139,6 +143,9 @@ fn source(
             let state = ledger.source_state();
             Ok(Box::new(FileSource::open(options, &state, Arc::clone(shared.clock))?))
         }
+        SourceConfig::Kinesis(_) | SourceConfig::Sqs(_) => {
+            Err(PipeError::Config("sources on brokers aren't wired".into()))
+        }
     }
 }
 
@@ -159,9 +166,15 @@ fn compression(compression: config::Compression) -> Compression {
     }
 }
 
-fn sinks(config: &PipeConfig, shared: &Shared<'_>, ledger: &PipeLedger) -> Vec<Box<dyn Sink>> {
-    let mut sinks: Vec<Box<dyn Sink>> =
-        config.sinks.iter().map(|sink| one_sink(sink, shared, ledger)).collect();
+fn sinks(
+    config: &PipeConfig,
+    shared: &Shared<'_>,
+    ledger: &PipeLedger,
+) -> Result<Vec<Box<dyn Sink>>, PipeError> {
+    let mut sinks = Vec::with_capacity(config.sinks.len() + 1);
+    for sink in &config.sinks {
+        sinks.push(one_sink(sink, shared, ledger)?);
+    }
     let path = config.rejected.path.clone().unwrap_or_else(|| {
         shared.data_dir.join("rejected").join(format!("{}.ndjson", config.pipe))
     });
@@ -170,13 +183,17 @@ fn sinks(config: &PipeConfig, shared: &Shared<'_>, ledger: &PipeLedger) -> Vec<B
         ledger.identity(REJECTED_SINK),
         Arc::clone(shared.disk),
     )));
-    sinks
+    Ok(sinks)
 }
 
-fn one_sink(sink: &SinkConfig, shared: &Shared<'_>, ledger: &PipeLedger) -> Box<dyn Sink> {
+fn one_sink(
+    sink: &SinkConfig,
+    shared: &Shared<'_>,
+    ledger: &PipeLedger,
+) -> Result<Box<dyn Sink>, PipeError> {
     let identity = ledger.identity(&sink.name);
     let disk = Arc::clone(shared.disk);
-    match &sink.kind {
+    Ok(match &sink.kind {
         SinkKind::File(file) => {
             let options = FileSinkOptions { path: file.path.clone(), append: file.append };
             Box::new(FileSink::new(options, identity, disk))
@@ -194,7 +211,10 @@ fn one_sink(sink: &SinkConfig, shared: &Shared<'_>, ledger: &PipeLedger) -> Box<
             };
             Box::new(StagingSink::new(options, identity, disk, Arc::clone(shared.clock)))
         }
-    }
+        SinkKind::Kinesis(_) | SinkKind::Sqs(_) => {
+            return Err(PipeError::Config("sinks on brokers aren't wired".into()));
+        }
+    })
 }
 
 fn prepare_plan(config: &PipeConfig, ledger: &PipeLedger) -> Result<PreparePlan, PipeError> {
@@ -231,8 +251,7 @@ fn prepare_plan(config: &PipeConfig, ledger: &PipeLedger) -> Result<PreparePlan,
         ),
         None => None,
     };
-    let SourceConfig::File(file) = &config.source;
-    let event_bytes_max = to_usize(file.event_bytes_max);
+    let event_bytes_max = to_usize(config.source.event_bytes_max());
     Ok(PreparePlan {
         decode: config.decode.clone(),
         decoded_bytes_max: event_bytes_max.saturating_mul(DECODED_FACTOR_MAX),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use broker::{Broker, BrokerOptions};
 use dedup::ledger::{Ledger, LedgerError, LedgerOptions};
 use event::Clock;
 use event::source::Stop;
@@ -13,6 +14,7 @@ use crate::config::PipeConfig;
 use crate::engine::threads::{self, Ended};
 use crate::engine::{Parts, PipeError, Totals};
 use crate::plan::{Shared, build};
+use crate::status::{Phase, PipeStatus};
 use crate::tap::TapHub;
 
 /// What a run needs beside the pipes.
@@ -71,6 +73,9 @@ pub enum RunError {
         #[source]
         error: PipeError,
     },
+    /// The broker can't be opened or closed.
+    #[error("broker: {0}")]
+    Broker(#[from] broker::BrokerError),
 }
 
 /// Runs `configs` until their sources end or `stop` is asked. A pipe that fails doesn't end the
@@ -79,30 +84,127 @@ pub enum RunError {
 /// # Errors
 /// [`RunError`] when the data folder can't be opened, or a pipe can't start.
 pub fn run(configs: &[PipeConfig], options: &RunOptions) -> Result<RunSummary, RunError> {
-    let ledger = Ledger::open(
-        Arc::clone(&options.disk),
-        &options.data_dir,
-        ledger_options(configs, options),
-        Arc::clone(&options.clock),
-    )?;
-    options.taps.progress().open();
-    let shared = Shared {
-        data_dir: &options.data_dir,
-        ledger: &ledger,
-        disk: &options.disk,
-        clock: &options.clock,
-        taps: &options.taps,
-        reread: options.reread,
-    };
-    let mut parts = Vec::with_capacity(configs.len());
-    for config in configs {
-        let built = build(config, &shared)
-            .map_err(|error| RunError::Pipe { pipe: config.pipe.clone(), error })?;
-        parts.push(built);
-    }
-    let pipes = run_parts(parts, &options.stop);
-    ledger.close()?;
+    let session = Session::open(configs, options, BrokerOptions::default())?;
+    let pipes = session.run()?;
+    session.close()?;
     Ok(RunSummary { pipes })
+}
+
+/// A data folder that is open: ledger, broker, and pipes that can run on them.
+pub struct Session {
+    configs: Vec<PipeConfig>,
+    options: RunOptions,
+    ledger: Arc<Ledger>,
+    broker: Option<Arc<Broker>>,
+    pipes: Vec<Arc<PipeStatus>>,
+}
+
+impl Session {
+    /// Opens the data folder, and its broker if a pipe needs it.
+    ///
+    /// # Errors
+    /// [`RunError`].
+    pub fn open(
+        configs: &[PipeConfig],
+        options: &RunOptions,
+        broker: BrokerOptions,
+    ) -> Result<Self, RunError> {
+        let needs_broker = configs.iter().any(PipeConfig::needs_broker);
+        let mut session = Self::open_ledger(configs, options)?;
+        if needs_broker {
+            session.open_broker(broker)?;
+        }
+        Ok(session)
+    }
+
+    /// Opens the data folder and its broker.
+    ///
+    /// # Errors
+    /// [`RunError`].
+    pub fn open_with_broker(
+        configs: &[PipeConfig],
+        options: &RunOptions,
+        broker: BrokerOptions,
+    ) -> Result<(Self, Arc<Broker>), RunError> {
+        let mut session = Self::open_ledger(configs, options)?;
+        let broker = session.open_broker(broker)?;
+        Ok((session, broker))
+    }
+
+    fn open_ledger(configs: &[PipeConfig], options: &RunOptions) -> Result<Self, RunError> {
+        let ledger = Ledger::open(
+            Arc::clone(&options.disk),
+            &options.data_dir,
+            ledger_options(configs, options),
+            Arc::clone(&options.clock),
+        )?;
+        options.taps.progress().open();
+        let status = |config: &PipeConfig| Arc::new(PipeStatus::new(&config.pipe));
+        Ok(Self {
+            configs: configs.to_vec(),
+            options: options.clone(),
+            ledger,
+            broker: None,
+            pipes: configs.iter().map(status).collect(),
+        })
+    }
+
+    /// The ledger's lock is the data folder's, so the broker is opened after it.
+    fn open_broker(&mut self, broker: BrokerOptions) -> Result<Arc<Broker>, RunError> {
+        let dir = self.options.data_dir.join("broker");
+        let broker = Broker::open(&self.options.disk, &dir, broker, &self.options.clock)?;
+        let broker = Arc::new(broker);
+        self.broker = Some(Arc::clone(&broker));
+        Ok(broker)
+    }
+
+    /// The ledger.
+    #[must_use]
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
+    }
+
+    /// How the pipes stand, in the order of the configs.
+    #[must_use]
+    pub fn pipes(&self) -> &[Arc<PipeStatus>] {
+        &self.pipes
+    }
+
+    /// Runs the pipes until their sources end or `stop` of the options is asked.
+    ///
+    /// # Errors
+    /// [`RunError`]: a pipe can't start; nothing was read.
+    pub fn run(&self) -> Result<Vec<PipeSummary>, RunError> {
+        let options = &self.options;
+        let shared = Shared {
+            data_dir: &options.data_dir,
+            ledger: &self.ledger,
+            broker: self.broker.as_ref(),
+            disk: &options.disk,
+            clock: &options.clock,
+            taps: &options.taps,
+            reread: options.reread,
+        };
+        let mut parts = Vec::with_capacity(self.configs.len());
+        for (config, status) in self.configs.iter().zip(&self.pipes) {
+            let built = build(config, &shared).map_err(|error| {
+                status.set(Phase::Failed(error.to_string()));
+                RunError::Pipe { pipe: config.pipe.clone(), error }
+            })?;
+            parts.push((built, Arc::clone(status)));
+        }
+        Ok(run_parts(parts, &options.stop))
+    }
+
+    /// Closes broker and ledger, in order.
+    ///
+    /// # Errors
+    /// [`RunError`]; what was committed or acknowledged is durable all the same.
+    pub fn close(&self) -> Result<(), RunError> {
+        let broker = self.broker.as_ref().map_or(Ok(()), |broker| broker.close());
+        self.ledger.close()?;
+        Ok(broker?)
+    }
 }
 
 fn ledger_options(configs: &[PipeConfig], options: &RunOptions) -> LedgerOptions {
@@ -122,13 +224,13 @@ fn bounded(value: Option<u64>, default: u32) -> u32 {
     value.map_or(default, |value| u32::try_from(value).unwrap_or(u32::MAX))
 }
 
-fn run_parts(parts: Vec<Parts>, stop: &Stop) -> Vec<PipeSummary> {
+fn run_parts(parts: Vec<(Parts, Arc<PipeStatus>)>, stop: &Stop) -> Vec<PipeSummary> {
     std::thread::scope(|scope| {
         let running: Vec<_> = parts
             .into_iter()
-            .map(|parts| {
+            .map(|(parts, status)| {
                 let name = parts.name.to_string();
-                (name, scope.spawn(move || run_one(parts, stop)))
+                (name, scope.spawn(move || run_one(parts, &status, stop)))
             })
             .collect();
         running
@@ -147,9 +249,10 @@ fn run_parts(parts: Vec<Parts>, stop: &Stop) -> Vec<PipeSummary> {
     })
 }
 
-fn run_one(parts: Parts, stop: &Stop) -> PipeSummary {
+fn run_one(parts: Parts, status: &PipeStatus, stop: &Stop) -> PipeSummary {
     let name = parts.name.to_string();
     let began = Instant::now();
+    status.set(Phase::Running);
     let ended = threads::run(parts, stop).unwrap_or_else(|error| Ended {
         totals: Totals::default(),
         remarks: Vec::new(),
@@ -158,6 +261,10 @@ fn run_one(parts: Parts, stop: &Stop) -> PipeSummary {
     if let Some(failure) = &ended.failure {
         tracing::error!(pipe = name, %failure, "the pipe stopped");
     }
+    status.set(match &ended.failure {
+        Some(failure) => Phase::Failed(failure.to_string()),
+        None => Phase::Ended,
+    });
     PipeSummary {
         name,
         totals: ended.totals,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use dedup::state::MinuteBucket;
-use event::batch::{NO_TIME, Offsets};
+use event::batch::{Attributes, Messages, NO_TIME, Offsets};
 use event::source::BatchLimits;
 use event::{Batch, Event, Extent, Fate, Offset, ShardId, Span};
 
@@ -18,11 +18,24 @@ pub struct UnsettledLimits {
     pub bytes_max: usize,
 }
 
+/// What an event's position is.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    /// A range of a shard whose payloads are lines.
+    Line,
+    /// One number of a shard; the payload may hold anything.
+    Number,
+    /// The id of a message, which is its start.
+    Message { until_ms: i64 },
+}
+
 #[derive(Debug)]
 struct Waiter {
     event: Event,
     raw: Box<[u8]>,
     rewritten: Option<Box<[u8]>>,
+    attributes: Option<Attributes>,
+    place: Place,
     shard: ShardId,
     start: Offset,
     end: Offset,
@@ -89,7 +102,15 @@ impl Unsettled {
                     event: *event,
                     raw: batch.raw(event).into(),
                     rewritten: event.rewritten.map(|span| span.of(&batch.rewritten).into()),
-                    shard: ShardId::clone(&extent.shard),
+                    attributes: attributes(batch, index),
+                    place: match &extent.offsets {
+                        Offsets::Contiguous { .. } => Place::Line,
+                        Offsets::Listed(_) | Offsets::Mixed(_) => Place::Number,
+                        Offsets::Messages(messages) => {
+                            Place::Message { until_ms: messages.until_ms }
+                        }
+                    },
+                    shard: ShardId::clone(extent.shard_of(index)),
                     start,
                     end,
                     received_ms: extent.received_ms,
@@ -130,11 +151,19 @@ impl Unsettled {
                 } else {
                     vec![waiter.broker_ms]
                 },
-                offsets: Offsets::Contiguous { base: 0 },
+                offsets: match waiter.place {
+                    Place::Line => Offsets::Contiguous { base: 0 },
+                    Place::Number => Offsets::Listed(vec![waiter.start]),
+                    Place::Message { until_ms } => {
+                        let ids = vec![waiter.start.parts().1];
+                        Offsets::Messages(Messages { ids, until_ms })
+                    }
+                },
                 start: waiter.start,
                 end: waiter.end,
                 mark: None,
             });
+            batch.attributes.extend(waiter.attributes.clone().map(|all| (index, all)));
             let raw = append(&mut buffer, &waiter.raw);
             let rewritten =
                 waiter.rewritten.as_deref().map(|bytes| append(&mut batch.rewritten, bytes));
@@ -165,6 +194,11 @@ impl Unsettled {
         self.bytes = 0;
         minutes
     }
+}
+
+fn attributes(batch: &Batch, index: usize) -> Option<Attributes> {
+    let found = batch.attributes.binary_search_by_key(&index, |(event, _)| *event as usize);
+    found.ok().and_then(|at| batch.attributes.get(at)).map(|(_, all)| Attributes::clone(all))
 }
 
 fn append(buffer: &mut Vec<u8>, bytes: &[u8]) -> Span {

@@ -153,7 +153,7 @@ fn same_files(pipes: &[Placed<'_>], errors: &mut Vec<ConfigError>) {
 
 fn reads(pipe: &Loaded, path: &Path) -> bool {
     let Some(config) = &pipe.config else { return false };
-    let SourceConfig::File(file) = &config.source;
+    let SourceConfig::File(file) = &config.source else { return false };
     match &file.paths {
         FilePattern::Path(read) => plain(read) == path,
         FilePattern::Glob(pattern) => {

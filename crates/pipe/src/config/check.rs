@@ -160,6 +160,7 @@ fn value(kind: &Kind, node: &Node, at: &At, problems: &mut Problems<'_>) -> Valu
                 Value::Bad
             }
         },
+        Kind::Json => Value::Node(node.clone()),
         Kind::Anything => Value::Bad,
         _ => match text(kind, node, at, problems) {
             Some(found) => scalar::value(kind, node, found, at, problems),

@@ -150,7 +150,11 @@ fn check_types(pipe: &Section, section: &Section, problems: &mut Problems<'_>) {
 }
 
 fn clock(pipe: &Section, section: &Section, problems: &mut Problems<'_>) -> Option<ClockChoice> {
-    let Some(entry) = section.entry("clock") else { return Some(ClockChoice::Received) };
+    let Some(entry) = section.entry("clock") else {
+        let by_default =
+            if reads_files(pipe) { ClockChoice::Received } else { ClockChoice::Broker };
+        return Some(by_default);
+    };
     let Value::Word(word) = entry.checked.value else { return None };
     match word {
         "broker" if reads_files(pipe) => {

@@ -174,6 +174,7 @@ fn value(kind: &Kind) -> String {
         }
         Kind::ByType { of, max } => format!("map from type to {}; at most {max}", value(of)),
         Kind::Pattern => "event pattern".to_owned(),
+        Kind::Json => "any value".to_owned(),
         Kind::Anything => String::new(),
     }
 }

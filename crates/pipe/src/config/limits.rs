@@ -44,11 +44,33 @@ pub struct LimitsConfig {
 
 /// Builds `batch`.
 pub(crate) fn batch(pipe: &Section) -> Option<BatchConfig> {
-    let section = pipe.section("batch")?;
+    let queue = pipe.section("source")?.entry("sqs").is_some();
+    // A queue's messages are deleted one by one, and somebody waits for them (DESIGN §3).
+    let default = if queue {
+        BatchConfig {
+            bytes_max: 1 << 20,
+            events_max: 10_000,
+            interval_max: Duration::from_millis(50),
+        }
+    } else {
+        BatchConfig {
+            bytes_max: 16 << 20,
+            events_max: 65_536,
+            interval_max: Duration::from_millis(200),
+        }
+    };
+    let Some(section) = pipe.section("batch") else { return Some(default) };
+    let count = |key: &str, default: u64| match section.entry(key) {
+        Some(_) => section.count(key),
+        None => Some(default),
+    };
     Some(BatchConfig {
-        bytes_max: section.count("bytes_max")?,
-        events_max: section.count("events_max")?,
-        interval_max: section.duration("interval_max")?,
+        bytes_max: count("bytes_max", default.bytes_max)?,
+        events_max: count("events_max", default.events_max)?,
+        interval_max: match section.entry("interval_max") {
+            Some(_) => section.duration("interval_max")?,
+            None => default.interval_max,
+        },
     })
 }
 
@@ -74,8 +96,10 @@ pub(crate) fn rejected(pipe: &Section, problems: &mut Problems<'_>) -> Option<Re
 /// Builds `limits`.
 pub(crate) fn limits(pipe: &Section, problems: &mut Problems<'_>) -> Option<LimitsConfig> {
     let section = pipe.section("limits")?;
-    let file = pipe.section("source").and_then(|source| source.section("file"));
-    let event_bytes_max = file.and_then(|file| file.count("event_bytes_max"));
+    let source = pipe.section("source").and_then(|source| source.entries.first());
+    let source_kind = source.map_or("file", |source| source.key.name);
+    let source = pipe.section("source").and_then(|source| source.section(source_kind));
+    let event_bytes_max = source.and_then(|source| source.count("event_bytes_max"));
     if let (Some(unsettled), Some(event)) = (section.count("unsettled_bytes_max"), event_bytes_max)
         && unsettled < event
     {
@@ -84,9 +108,9 @@ pub(crate) fn limits(pipe: &Section, problems: &mut Problems<'_>) -> Option<Limi
             unit::show_size(event),
             unit::show_size(unsettled)
         );
-        problems
-            .add(section.place_of("unsettled_bytes_max"), message)
-            .help("raise `limits.unsettled_bytes_max`, or lower `source.file.event_bytes_max`");
+        problems.add(section.place_of("unsettled_bytes_max"), message).help(format!(
+            "raise `limits.unsettled_bytes_max`, or lower `source.{source_kind}.event_bytes_max`"
+        ));
         return None;
     }
     let storage_bytes_max = match section.entry("storage_bytes_max") {

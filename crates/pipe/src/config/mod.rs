@@ -11,6 +11,7 @@
 //! nothing of what runs: files of sources and sinks aren't looked at.
 
 mod across;
+mod broker_name;
 mod check;
 mod dedup;
 mod docs;
@@ -29,6 +30,7 @@ mod source;
 mod suggest;
 mod syntax;
 mod table;
+mod test;
 mod transform;
 mod unit;
 mod variable;
@@ -43,8 +45,15 @@ pub use self::limits::{BatchConfig, LimitsConfig, RejectedConfig};
 pub use self::pipe::PipeConfig;
 pub use self::problem::{ConfigError, ConfigErrors};
 pub use self::schema::schema;
-pub use self::sink::{FileSinkConfig, LakeConfig, LakeTime, SinkConfig, SinkKind};
-pub use self::source::{Compression, FilePattern, FileSourceConfig, SourceConfig};
+pub use self::sink::{
+    FileSinkConfig, KinesisSinkConfig, LakeConfig, LakeTime, Partition, SinkConfig, SinkKind,
+    SqsSinkConfig, TableConfig,
+};
+pub use self::source::{
+    Compression, Endpoint, FilePattern, FileSourceConfig, KinesisSourceConfig, SourceConfig,
+    SqsSourceConfig, StreamStart,
+};
+pub use self::test::{AlarmsConfig, Given, PipeTest};
 pub use self::transform::TransformConfig;
 pub use crate::stage::decode::DecodeStep;
 pub use crate::stage::time::TimeFormat;

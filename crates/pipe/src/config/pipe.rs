@@ -13,6 +13,7 @@ use super::problem::Problems;
 use super::section::{Section, Value};
 use super::sink::{self, SinkConfig};
 use super::source::{self, SourceConfig};
+use super::test::{self, AlarmsConfig, PipeTest};
 use super::transform::{self, TransformConfig};
 use super::yaml::{Data, Node};
 use crate::stage::decode::DecodeStep;
@@ -45,7 +46,11 @@ pub struct PipeConfig {
     pub rejected: RejectedConfig,
     /// What keeps it bounded.
     pub limits: LimitsConfig,
-    /// A hash of all of the above, the schema's content included. Order, comments, places and
+    /// When to raise an alarm.
+    pub alarms: AlarmsConfig,
+    /// What `onceflow test` tries.
+    pub tests: Vec<PipeTest>,
+    /// A hash of all of the above but alarms and tests, the schema's content included. Order, comments, places and
     /// units of the file don't change it; writing out a default that depends on something else
     /// (`scope`, `clock`) does.
     pub fingerprint: u64,
@@ -55,6 +60,17 @@ pub struct PipeConfig {
     pub file: PathBuf,
     /// The line in it where the pipe is named, from 1.
     pub line: usize,
+}
+
+impl PipeConfig {
+    /// Whether it reads from or delivers to the embedded broker.
+    #[must_use]
+    pub fn needs_broker(&self) -> bool {
+        let embedded = |sink: &SinkConfig| {
+            matches!(sink.kind, sink::SinkKind::Kinesis(_) | sink::SinkKind::Sqs(_))
+        };
+        self.source.is_embedded() || self.sinks.iter().any(embedded)
+    }
 }
 
 /// A pipe on its way: what the checks across pipes look at, also of a pipe with other mistakes.
@@ -105,6 +121,8 @@ fn build(section: Section, errors_before: usize, problems: &mut Problems<'_>) ->
     let (sinks, sinks_complete) = sink::build(&section, problems);
     let rejected = limits::rejected(&section, problems);
     let limits = limits::limits(&section, problems);
+    let alarms = test::alarms(&section, problems);
+    let tests = test::tests(&section, problems);
 
     let mut outputs = Vec::new();
     for sink in &sinks {
@@ -133,6 +151,8 @@ fn build(section: Section, errors_before: usize, problems: &mut Problems<'_>) ->
             sinks,
             rejected: rejected?,
             limits: limits?,
+            alarms: alarms?,
+            tests: tests?,
             base_dir: problems.source.base_dir.clone(),
             file: problems.source.path.clone(),
             line: section.place.line,

@@ -186,6 +186,6 @@ fn kind(kind: &Kind, defs: &mut Map<String, Value>) -> Value {
             "maxProperties": max,
         }),
         Kind::Pattern => json!({ "type": "object", "minProperties": 1 }),
-        Kind::Anything => json!({}),
+        Kind::Json | Kind::Anything => json!({}),
     }
 }

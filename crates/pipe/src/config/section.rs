@@ -68,6 +68,9 @@ pub(crate) struct Entry {
     pub(crate) checked: Checked,
 }
 
+/// Keys of a pipe that don't change what becomes of an event.
+const ASIDE: [&str; 2] = ["tests", "alarms"];
+
 impl Section {
     /// The entry of a key, default included.
     pub(crate) fn entry(&self, key: &str) -> Option<&Entry> {
@@ -183,7 +186,7 @@ impl Section {
     /// filled in, keys in the table's order, units in their smallest, no comments, no places.
     pub(crate) fn canonical(&self, out: &mut String) {
         out.push('{');
-        for key in self.table.keys {
+        for key in self.table.keys.iter().filter(|key| !ASIDE.contains(&key.name)) {
             if let Some(entry) = self.entry(key.name) {
                 let _ = write!(out, "{}=", key.name); // writing to a String can't fail
                 entry.checked.value.canonical(out);

@@ -1,7 +1,11 @@
 //! Where a pipe delivers.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use event::path::FieldPath;
+
+use super::broker_name;
 use super::envelope;
 use super::place::Place;
 use super::problem::Problems;
@@ -26,8 +30,34 @@ pub enum SinkKind {
     File(FileSinkConfig),
     /// Standard output.
     Stdout,
-    /// A folder of NDJSON files by minute.
+    /// A folder of NDJSON files by minute, and a table of Parquet files.
     Lake(LakeConfig),
+    /// An embedded stream.
+    Kinesis(KinesisSinkConfig),
+    /// An embedded queue.
+    Sqs(SqsSinkConfig),
+}
+
+/// An embedded stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KinesisSinkConfig {
+    /// Its name.
+    pub stream: String,
+    /// Shards of a stream that is made; 1 to 1,000.
+    pub shards: u32,
+    /// The field that decides on the shard; `None`: the dedup key.
+    pub partition_key: Option<FieldPath>,
+    /// Output that waits for the broker at most; bytes.
+    pub spool_bytes_max: u64,
+}
+
+/// An embedded queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SqsSinkConfig {
+    /// Its name.
+    pub queue: String,
+    /// Output that waits for the broker at most; bytes.
+    pub spool_bytes_max: u64,
 }
 
 /// One NDJSON file.
@@ -39,7 +69,7 @@ pub struct FileSinkConfig {
     pub append: bool,
 }
 
-/// A folder of NDJSON files by minute.
+/// A folder of NDJSON files by minute, and a table of Parquet files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LakeConfig {
     /// The folder; relative ones start from the config's folder.
@@ -50,6 +80,38 @@ pub struct LakeConfig {
     pub staging_files_open_max: u64,
     /// A file is finished past this many bytes; 1 MiB to 64 GiB.
     pub staging_file_bytes_max: u64,
+    /// How finished files become a table.
+    pub table: TableConfig,
+}
+
+/// How a lake's finished NDJSON files become Parquet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableConfig {
+    /// The folders of the table, from the outside in; each once.
+    pub partition: Vec<Partition>,
+    /// Whether `run` and `serve` compact by themselves.
+    pub automatic: bool,
+    /// How often they do; 1 s to 1 d.
+    pub every: Duration,
+    /// About how large a file may get; 1 MiB to 1 GiB.
+    pub file_bytes_target: u64,
+    /// Memory for sorting, before rows go to files in between; 16 MiB to 64 GiB.
+    pub memory_bytes_max: u64,
+    /// Values of partition fields in one day; 1 to 100,000.
+    pub partitions_open_max: u64,
+}
+
+/// One level of a table's folders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Partition {
+    /// `year=2026`.
+    Year,
+    /// `month=11`.
+    Month,
+    /// `day=02`.
+    Day,
+    /// A field of the event.
+    Field(FieldPath),
 }
 
 /// Which time decides on a lake's folder.
@@ -126,6 +188,8 @@ fn one(pipe: &Section, sink: &Section, problems: &mut Problems<'_>) -> Option<Pl
     let kind = match entry.key.name {
         "file" => file(section, path?, path_place, problems),
         "lake" => lake(pipe, section, path?, problems),
+        "kinesis" => kinesis(section, problems),
+        "sqs" => sqs(section, problems),
         _ => Some(SinkKind::Stdout),
     };
     let name = match section.entry("name") {
@@ -194,10 +258,70 @@ fn lake(
         }
         _ => LakeTime::Arrival,
     };
+    let table = table(section, problems)?;
     Some(SinkKind::Lake(LakeConfig {
         path: problems.source.base_dir.join(path),
         by,
         staging_files_open_max: section.count("staging_files_open_max")?,
         staging_file_bytes_max: section.count("staging_file_bytes_max")?,
+        table,
+    }))
+}
+
+fn table(section: &Section, problems: &mut Problems<'_>) -> Option<TableConfig> {
+    let mut partition = Vec::new();
+    for item in section.list("partition")? {
+        let Value::Text(text) = &item.value else { return None };
+        let level = match text.as_str() {
+            "year" => Partition::Year,
+            "month" => Partition::Month,
+            "day" => Partition::Day,
+            field => {
+                let path =
+                    if field.starts_with('$') { field.to_owned() } else { format!("$.{field}") };
+                match FieldPath::parse(&path) {
+                    Ok(path) => Partition::Field(path),
+                    Err(error) => {
+                        problems
+                            .add(item.place, format!("`{field}` is no field: {error}"))
+                            .help("write `year`, `month`, `day`, or a field like `user.country`");
+                        return None;
+                    }
+                }
+            }
+        };
+        if partition.contains(&level) {
+            problems.add(item.place, format!("`{text}` stands here twice")).help("keep one");
+            return None;
+        }
+        partition.push(level);
+    }
+    Some(TableConfig {
+        partition,
+        automatic: section.word("compact")? == "auto",
+        every: section.duration("compact_every")?,
+        file_bytes_target: section.count("compact_file_bytes_target")?,
+        memory_bytes_max: section.count("compact_memory_bytes_max")?,
+        partitions_open_max: section.count("partitions_open_max")?,
+    })
+}
+
+fn kinesis(section: &Section, problems: &mut Problems<'_>) -> Option<SinkKind> {
+    let partition_key = match section.entry("partition_key") {
+        Some(_) => Some(section.path("partition_key")?.clone()),
+        None => None,
+    };
+    Some(SinkKind::Kinesis(KinesisSinkConfig {
+        stream: broker_name::stream(section, problems)?,
+        shards: u32::try_from(section.count("shards")?).ok()?,
+        partition_key,
+        spool_bytes_max: section.count("spool_bytes_max")?,
+    }))
+}
+
+fn sqs(section: &Section, problems: &mut Problems<'_>) -> Option<SinkKind> {
+    Some(SinkKind::Sqs(SqsSinkConfig {
+        queue: broker_name::queue(section, problems)?,
+        spool_bytes_max: section.count("spool_bytes_max")?,
     }))
 }

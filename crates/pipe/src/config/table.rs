@@ -158,6 +158,8 @@ pub(crate) enum Kind {
     },
     /// An event pattern: any map; the filter says what it means.
     Pattern,
+    /// Any value, read as JSON; the part that uses it says what it means.
+    Json,
     /// Not looked at: the key isn't built.
     Anything,
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use dedup::ledger::{CounterChange, LedgerError, PipeLedger, Settlement};
 use event::path::FieldPath;
-use event::sink::{Publisher, StagedOutput};
+use event::sink::{Publisher, SinkError, StagedOutput};
 use event::source::Acker;
 use event::{Batch, BatchNumber, Outcome};
 
-use super::settlement::{counters, positions};
+use super::settlement::{counters, message_ids, positions};
 use super::stage::StagedBatch;
 use super::{PipeError, Totals};
 use crate::prepare::PreparePlan;
@@ -41,8 +41,10 @@ impl Commit {
             pending().map_err(|error| PipeError::Sink { sink: self.sink_name(index), error })?;
         }
         let mut decided = staged.decided;
-        let changes_nothing = decided.batch.events.is_empty()
+        let message_ids = message_ids(&decided.batch, self.acker.memory_changes());
+        let changes_nothing = decided.batch.extents.is_empty()
             && decided.returned.is_empty()
+            && message_ids.is_empty()
             && staged.outputs.is_empty();
         if let Some(number_used) = &decided.number_used {
             let _ = number_used.send(!changes_nothing);
@@ -54,7 +56,7 @@ impl Commit {
             number: decided.number,
             batch: &decided.batch,
             positions: positions(&decided.batch),
-            message_ids: Vec::new(),
+            message_ids,
             parked: Vec::new(),
             staged: staged.outputs,
             counters: counters(&decided, &self.plan.types),
@@ -75,7 +77,7 @@ impl Commit {
         self.taps.progress().settle(decided.batch.events.len() as u64);
         let staged = settlement.staged;
         decided.is_committed();
-        self.publish(decided.number, &staged)?;
+        self.publish(decided.number, &staged, wait_for_room)?;
         if !decided.batch.events.is_empty() {
             self.acker.settled(&decided.batch)?;
         }
@@ -85,16 +87,22 @@ impl Commit {
         Ok(())
     }
 
+    /// Publishes, again and again where the sink has no room.
     fn publish(
         &mut self,
         number: BatchNumber,
         staged: &[(usize, StagedOutput)],
+        wait_for_room: &mut dyn FnMut(&PipeError) -> bool,
     ) -> Result<(), PipeError> {
         for (index, (sink, publisher)) in self.publishers.iter_mut().enumerate() {
             if let Some((_, output)) = staged.iter().find(|(of, _)| *of == index) {
-                publisher
-                    .publish(number, output)
-                    .map_err(|error| PipeError::Sink { sink: sink.clone(), error })?;
+                while let Err(error) = publisher.publish(number, output) {
+                    let no_room = matches!(error, SinkError::NoSpace { .. });
+                    let error = PipeError::Sink { sink: sink.clone(), error };
+                    if !no_room || !wait_for_room(&error) {
+                        return Err(error);
+                    }
+                }
             }
             self.ledger.published(sink, number);
         }
@@ -103,6 +111,7 @@ impl Commit {
 
     fn count(&mut self, counters: &CounterChange, batch: &Batch) {
         self.totals.reread += counters.reread;
+        self.totals.expired += counters.expired;
         let mut returned = 0;
         for (_, tally) in &counters.minutes {
             self.totals.received += tally.received;
@@ -140,7 +149,7 @@ impl Commit {
                     key: event.key,
                     position: format!(
                         "{}@{}",
-                        extent.shard,
+                        extent.shard_of(index),
                         batch.position(extent, &range, index).0
                     ),
                     received_ms: extent.received_ms,

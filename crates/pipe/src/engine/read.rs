@@ -1,6 +1,7 @@
 //! The first step: receive, and leave out what an earlier run settled.
 
-use event::source::{BatchLimits, Received, Source, SourceError, SourceState, Stop};
+use event::batch::{Mixed, Offsets};
+use event::source::{BatchLimits, Received, ShardState, Source, SourceError, SourceState, Stop};
 use event::{Batch, Fate};
 
 /// Receives batches.
@@ -42,6 +43,15 @@ impl Read {
         }
         let mut settled = Vec::new();
         for (extent, range) in batch.extent_ranges() {
+            match &extent.offsets {
+                Offsets::Contiguous { .. } | Offsets::Listed(_) => {}
+                Offsets::Mixed(mixed) => {
+                    self.find_settled(mixed, range.start, &mut settled);
+                    continue;
+                }
+                // A source of messages knows by itself which of them were settled.
+                Offsets::Messages(_) => continue,
+            }
             let Some(shard) = self.settled.get(&extent.shard) else { continue };
             let beyond = shard.settled_beyond.last().map_or(shard.settled_through, |last| last.1);
             if extent.start >= beyond {
@@ -54,9 +64,37 @@ impl Read {
             }
         }
         for index in settled {
+            // Its source may have refused it, before it was known to be settled.
             if let Some(event) = batch.events.get_mut(index) {
                 event.fate = Fate::Reread;
             }
         }
+    }
+
+    /// Adds the events of a mixed extent, which begins at event `first`, that are settled.
+    fn find_settled(&self, mixed: &Mixed, first: usize, settled: &mut Vec<usize>) {
+        let beyond = |shard: &ShardState| {
+            shard.settled_beyond.last().map_or(shard.settled_through, |last| last.1)
+        };
+        let known: Vec<Option<&ShardState>> = mixed
+            .shards
+            .iter()
+            .map(|shard| self.settled.get(&shard.shard).filter(|known| shard.start < beyond(known)))
+            .collect();
+        if known.iter().all(Option::is_none) {
+            return;
+        }
+        for (within, (of, offset)) in mixed.of.iter().zip(&mixed.offsets).enumerate() {
+            let shard = known.get(usize::from(*of)).copied().flatten();
+            if shard.is_some_and(|shard| shard.is_settled(*offset)) {
+                settled.push(first + within);
+            }
+        }
+    }
+
+    /// How far the source is behind.
+    #[must_use]
+    pub fn status(&self) -> Option<std::sync::Arc<event::source::SourceStatus>> {
+        self.source.status()
     }
 }

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use dedup::ledger::{CounterChange, PositionChange};
+use dedup::ledger::{CounterChange, MessageIdChange, PositionChange};
 use dedup::state::{MinuteBucket, Tally};
-use event::{Batch, Fate, Offset, Outcome};
+use event::batch::{Mixed, Offsets};
+use event::source::MemoryChange;
+use event::{Batch, Event, Fate, Offset, Outcome};
 
 use super::Decided;
 use crate::types::Types;
@@ -13,6 +15,14 @@ use crate::types::Types;
 pub(super) fn positions(batch: &Batch) -> Vec<PositionChange> {
     let mut changes: Vec<PositionChange> = Vec::with_capacity(batch.extents.len());
     for (extent, range) in batch.extent_ranges() {
+        match &extent.offsets {
+            Offsets::Contiguous { .. } | Offsets::Listed(_) => {}
+            Offsets::Mixed(mixed) => {
+                mixed_positions(mixed, batch.events.get(range).unwrap_or(&[]), &mut changes);
+                continue;
+            }
+            Offsets::Messages(_) => continue,
+        }
         let mut ranges: Vec<(Offset, Offset)> = Vec::new();
         let mut from = extent.start;
         for index in range.clone() {
@@ -32,6 +42,54 @@ pub(super) fn positions(batch: &Batch) -> Vec<PositionChange> {
             continue;
         }
         changes.push(PositionChange { shard: extent.shard.clone(), ranges, mark });
+    }
+    changes
+}
+
+fn mixed_positions(mixed: &Mixed, events: &[Event], changes: &mut Vec<PositionChange>) {
+    // One pass over the events, whatever the number of shards: the ranges that end before an event
+    // that waits, and where the next range of each shard begins.
+    let mut open: Vec<(Offset, Vec<(Offset, Offset)>)> =
+        mixed.shards.iter().map(|shard| (shard.start, Vec::new())).collect();
+    for (index, _) in events.iter().enumerate().filter(|(_, event)| event.fate == Fate::Waits) {
+        let (Some(&of), Some(&start)) = (mixed.of.get(index), mixed.offsets.get(index)) else {
+            continue;
+        };
+        let Some((from, ranges)) = open.get_mut(usize::from(of)) else { continue };
+        if *from < start {
+            ranges.push((*from, start));
+        }
+        *from = start.next();
+    }
+    for (shard, (from, mut ranges)) in mixed.shards.iter().zip(open) {
+        if from < shard.end {
+            ranges.push((from, shard.end));
+        }
+        let mark = shard.mark.clone().map(|mark| (shard.end, mark));
+        if !ranges.is_empty() || mark.is_some() {
+            changes.push(PositionChange { shard: shard.shard.clone(), ranges, mark });
+        }
+    }
+}
+
+/// What is remembered of the messages that `batch` settles, after `known`, what became known of
+/// earlier ones meanwhile. A message that came again is remembered already.
+pub(super) fn message_ids(batch: &Batch, known: Vec<MemoryChange>) -> Vec<MessageIdChange> {
+    let mut changes: Vec<MessageIdChange> = known
+        .into_iter()
+        .map(|change| match change.until_ms {
+            Some(until_ms) => MessageIdChange::Add { id: change.id, until_ms },
+            None => MessageIdChange::Remove { id: change.id },
+        })
+        .collect();
+    for (extent, range) in batch.extent_ranges() {
+        let Offsets::Messages(messages) = &extent.offsets else { continue };
+        let until_ms = messages.until_ms;
+        let events = batch.events.get(range).unwrap_or(&[]);
+        changes.extend(messages.ids.iter().zip(events).filter_map(|(&id, event)| {
+            let settled = event.fate.outcome().is_some() && event.fate != Fate::Redelivered;
+            settled.then_some(MessageIdChange::Add { id, until_ms })
+        }));
     }
     changes
 }
@@ -72,6 +130,7 @@ pub(super) fn counters(decided: &Decided, types: &Types) -> CounterChange {
         minutes: minutes.into_iter().collect(),
         types: by_type.into_iter().map(|(id, row)| (types.name(id).to_string(), row)).collect(),
         reread,
+        expired: batch.expired,
         in_flight: decided.in_flight.clone(),
     }
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use event::Batch;
+use event::sink::SinkError;
 use event::source::{Received, Stop};
 
 use super::commit::Commit;
@@ -325,12 +326,17 @@ fn commit_loop(
 ) -> Totals {
     for staged in inbox {
         let batch = &staged.decided.batch;
-        let has_token = !batch.carried && !batch.events.is_empty();
+        let has_token = !batch.carried && !batch.extents.is_empty();
         let mut wait_for_room = |reason: &PipeError| line.wait_for_room(name, reason);
         match commit.commit(staged, &mut wait_for_room) {
             Ok(()) => {}
             Err(PipeError::Ledger(error)) if error.is_disk_full() => {
                 line.give_up(name, &error.into());
+                break;
+            }
+            // Committed; the next start publishes it.
+            Err(error @ PipeError::Sink { error: SinkError::NoSpace { .. }, .. }) => {
+                line.give_up(name, &error);
                 break;
             }
             Err(error) => {

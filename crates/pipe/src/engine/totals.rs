@@ -17,6 +17,8 @@ pub struct Totals {
     pub outcomes: [u64; 6],
     /// Events of earlier runs that were read again and dropped.
     pub reread: u64,
+    /// Events that the source's retention removed before they were read.
+    pub expired: u64,
     /// Payload bytes as received.
     pub bytes: u64,
     /// Outcomes by type name.

@@ -10,9 +10,11 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use event::Outcome;
 use pipe::config::{
-    ClockChoice, Compression, ConfigErrors, DecodeStep, FilePattern, LakeTime, Late, PipeConfig,
-    SinkKind, SourceConfig, TimeFormat, TransformConfig, TypePattern, docs_markdown, load, schema,
+    ClockChoice, Compression, ConfigErrors, DecodeStep, Endpoint, FilePattern, Given,
+    KinesisSourceConfig, LakeTime, Late, Partition, PipeConfig, SinkKind, SourceConfig,
+    StreamStart, TimeFormat, TransformConfig, TypePattern, docs_markdown, load, schema,
 };
 
 const FOLDER: &str = "tests/it/config/";
@@ -124,7 +126,7 @@ fn the_smallest_pipe_has_the_documented_defaults() {
                     dedup: { key: $.event_uuid, window: 10m }\nsink: { file: { path: out.ndjson } }\n");
     assert_eq!(pipe.pipe, "app");
     assert_eq!(pipe.line, 1);
-    let SourceConfig::File(file) = &pipe.source;
+    let SourceConfig::File(file) = &pipe.source else { panic!("a file") };
     assert_eq!(file.path, "app.ndjson");
     assert_eq!(file.paths, FilePattern::Path(pipe.base_dir.join("app.ndjson")));
     assert_eq!(file.compression, Compression::Auto);
@@ -152,7 +154,7 @@ fn a_pipe_with_everything_that_is_built() {
     let path = PathBuf::from(format!("{FOLDER}everything.yaml"));
     let pipe = load(&[path], &env).unwrap_or_else(|errors| panic!("{errors}")).remove(0);
     let folder = Path::new(FOLDER);
-    let SourceConfig::File(file) = &pipe.source;
+    let SourceConfig::File(file) = &pipe.source else { panic!("a file") };
     let pattern = "tests/it/config/in/*.ndjson.gz".to_owned();
     assert_eq!(file.paths, FilePattern::Glob(pattern));
     assert_eq!(pipe.decode, [DecodeStep::Url, DecodeStep::Base64, DecodeStep::Json]);
@@ -185,6 +187,76 @@ fn a_pipe_with_everything_that_is_built() {
 }
 
 #[test]
+fn brokers_tables_tests_and_alarms_are_read() {
+    let pipe = one("pipe: app\n\
+        source: { kinesis: { stream: app-events, start: at_timestamp, timestamp: 1970-01-01T00:00:01Z,\n\
+          endpoint: http://127.0.0.1:4566/, region: eu-west-1 } }\n\
+        dedup: { key: $.id }\n\
+        sinks:\n\
+        - lake: { path: lake, partition: [year, day, a.b, $.c], compact: on_request }\n\
+        - sqs: { queue: clean }\n\
+        - kinesis: { stream: clean, shards: 2, partition_key: $.user }\n\
+        alarms: { webhook: http://127.0.0.1:9000/alarm }\n\
+        tests:\n\
+        - given: [{ id: 1 }, '%7B', { $wait: 5m }, { $wait: 1, b: 2 }]\n\
+          expect: [{ id: 1 }]\n\
+          outcomes: { delivered: 2, rejected: 0 }\n");
+    assert_eq!(
+        pipe.source,
+        SourceConfig::Kinesis(KinesisSourceConfig {
+            stream: "app-events".into(),
+            shards: 4,
+            start: StreamStart::AtTimestamp(1000),
+            endpoint: Endpoint::Url {
+                url: "http://127.0.0.1:4566".into(),
+                region: Some("eu-west-1".into()),
+            },
+            event_bytes_max: 1 << 20,
+        })
+    );
+    assert_eq!(pipe.dedup.as_ref().unwrap().clock, ClockChoice::Broker);
+    assert!(pipe.needs_broker(), "its sinks are embedded");
+    let SinkKind::Lake(lake) = &pipe.sinks[0].kind else { panic!("no lake") };
+    let field = |path: &str| Partition::Field(path.parse().unwrap());
+    assert_eq!(
+        lake.table.partition,
+        [Partition::Year, Partition::Day, field("$.a.b"), field("$.c")]
+    );
+    assert!(!lake.table.automatic);
+    assert_eq!(lake.table.every, Duration::from_secs(3600));
+    let SinkKind::Kinesis(stream) = &pipe.sinks[2].kind else { panic!("no stream") };
+    assert_eq!((stream.shards, stream.spool_bytes_max), (2, 1 << 30));
+    assert_eq!(pipe.alarms.lag_max, Duration::from_secs(300));
+    let test = &pipe.tests[0];
+    let event = |text: &str| Given::Event(text.as_bytes().to_vec());
+    assert_eq!(
+        test.given,
+        [
+            event(r#"{"id":1}"#),
+            event("%7B"),
+            Given::Wait(Duration::from_secs(300)),
+            event(r#"{"$wait":1,"b":2}"#)
+        ]
+    );
+    assert_eq!((test.name.as_str(), test.line), ("test 1", 10));
+    assert_eq!(test.outcomes, [(Outcome::Delivered, 2), (Outcome::Rejected, 0)]);
+}
+
+#[test]
+fn a_queue_has_batches_of_its_own_and_needs_the_broker() {
+    let pipe =
+        one("pipe: app\nsource: { sqs: { queue: q } }\nbatch: { events_max: 5 }\nsink: stdout\n");
+    assert!(pipe.needs_broker());
+    assert_eq!((pipe.batch.bytes_max, pipe.batch.events_max), (1 << 20, 5));
+    assert_eq!(pipe.batch.interval_max, Duration::from_millis(50));
+    let aws = one("pipe: app\nsource: { sqs: { queue: q, endpoint: aws } }\nsink: stdout\n");
+    assert!(!aws.needs_broker());
+    let tested = one("pipe: app\nsource: { sqs: { queue: q, endpoint: aws } }\nsink: stdout\n\
+                      tests: [{ given: [{ id: 1 }], expect: [] }]\n");
+    assert_eq!(aws.fingerprint, tested.fingerprint, "tests change nothing that happens");
+}
+
+#[test]
 fn paths_start_from_the_file_and_several_files_make_a_run() {
     let folder = tempfile::tempdir().unwrap();
     let mut paths = Vec::new();
@@ -202,9 +274,9 @@ fn paths_start_from_the_file_and_several_files_make_a_run() {
     let pipes = load(&paths, &env).unwrap();
     let names: Vec<&str> = pipes.iter().map(|pipe| pipe.pipe.as_str()).collect();
     assert_eq!(names, ["a1", "a2", "b1", "b2"]);
-    let SourceConfig::File(stdin) = &pipes[0].source;
+    let SourceConfig::File(stdin) = &pipes[0].source else { panic!("a file") };
     assert_eq!(stdin.paths, FilePattern::Stdin);
-    let SourceConfig::File(absolute) = &pipes[3].source;
+    let SourceConfig::File(absolute) = &pipes[3].source else { panic!("a file") };
     assert_eq!(absolute.paths, FilePattern::Path(PathBuf::from("/x/app.ndjson")));
     let SinkKind::Lake(lake) = &pipes[3].sinks[0].kind else { panic!("no lake") };
     assert_eq!(lake.path, folder.path().join("b").join("../lake"));

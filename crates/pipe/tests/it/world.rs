@@ -211,6 +211,7 @@ pub(crate) fn add(
     let shared = Shared {
         data_dir: Path::new("/a/data"),
         ledger,
+        broker: None,
         disk,
         clock: &clock,
         taps: &taps,

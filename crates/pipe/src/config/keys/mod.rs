@@ -4,6 +4,11 @@
 
 use std::time::Duration;
 
+mod sink;
+mod source;
+
+use self::sink::SINK;
+use self::source::SOURCE;
 use super::table::{Key, Kind, Table, Word};
 
 const KIB: u64 = 1 << 10;
@@ -29,15 +34,11 @@ const fn one_or_list(of: &'static Kind, min: usize, max: usize) -> Kind {
 
 const DAY_S: u64 = 86_400;
 
-const FILE_SOURCE_INSTEAD: &str = "so far a pipe reads files and standard input: \
-     `source: { file: { path: app.ndjson } }`";
-const SINK_INSTEAD: &str = "so far a pipe writes files, standard output and a lake: \
-     `sink: { file: { path: out.ndjson } }`";
-const MATCH_INSTEAD: &str =
+pub(super) const MATCH_INSTEAD: &str =
     "every sink gets every event; the pipe's `filter` can drop events before all sinks";
-const RETRY_INSTEAD: &str = "take it out: an error of a sink stops the pipe with nothing \
+pub(super) const RETRY_INSTEAD: &str = "take it out: an error of a sink stops the pipe with nothing \
      acknowledged, and the next run goes on from there";
-const DEAD_LETTER_INSTEAD: &str = "take it out: what can't be processed is kept whole in the \
+pub(super) const DEAD_LETTER_INSTEAD: &str = "take it out: what can't be processed is kept whole in the \
      rejected file (`rejected`)";
 
 /// A pipe: one YAML document.
@@ -100,65 +101,18 @@ pub(crate) static PIPE: Table = Table {
         Key::later("route", MATCH_INSTEAD),
         Key::later("retry", RETRY_INSTEAD),
         Key::later("dead_letter", DEAD_LETTER_INSTEAD),
-        Key::later("tests", "take it out; a run over a small file shows what the pipe does"),
+        Key::new(
+            "tests",
+            list(&Kind::Map(&TEST), 1, 1000),
+            "What `onceflow test` tries: events go in, and what comes out is compared.",
+        ),
+        Key::new("alarms", Kind::Map(&ALARMS), "When to raise an alarm, and who is told."),
         Key::later("archive", "take it out; a second sink (`sinks`) can keep a copy"),
         Key::later("order", "take it out: events of one file are delivered in order"),
         Key::later("order_by", "take it out: events of one file are delivered in order"),
-        Key::later("alarms", "take it out; `onceflow report` shows warnings"),
     ],
     exactly_one_of: &["sink", "sinks"],
 };
-
-static SOURCE: Table = Table {
-    path: "source",
-    doc: "Where the pipe reads: exactly one of these.",
-    keys: &[
-        Key::new("file", Kind::Map(&FILE_SOURCE), "A file, many files, or standard input."),
-        Key::later("kinesis", FILE_SOURCE_INSTEAD),
-        Key::later("sqs", FILE_SOURCE_INSTEAD),
-        Key::later("sns", FILE_SOURCE_INSTEAD),
-        Key::later("kafka", FILE_SOURCE_INSTEAD),
-        Key::later("rabbitmq", FILE_SOURCE_INSTEAD),
-        Key::later("nats", FILE_SOURCE_INSTEAD),
-        Key::later("redis", FILE_SOURCE_INSTEAD),
-        Key::later("http", FILE_SOURCE_INSTEAD),
-    ],
-    exactly_one_of: &[],
-};
-
-static FILE_SOURCE: Table = Table {
-    path: "source.file",
-    doc: "One event per line. Read on from where the last run stopped. Standard input can't be \
-          read again, so a run over it can't resume.",
-    keys: &[
-        Key::new(
-            "path",
-            Kind::LocalPath,
-            "A file, a glob (`*`, `?`, `[a-z]`, `**`), or `-` for standard input.",
-        )
-        .required("app.ndjson"),
-        Key::new("compression", Kind::Word(COMPRESSIONS), "How the file is compressed.")
-            .default("auto"),
-        Key::new(
-            "event_bytes_max",
-            Kind::Size { min: KIB, max: 64 * MIB },
-            "The largest event. A longer line goes to the rejected file without being held in \
-             memory.",
-        )
-        .default("1MiB"),
-    ],
-    exactly_one_of: &[],
-};
-
-const COMPRESSIONS: &[Word] = &[
-    Word::new(
-        "auto",
-        "by the name (`.gz`, `.zst`), else by the first bytes; standard input isn't compressed",
-    ),
-    Word::new("none", "not compressed, whatever the name"),
-    Word::new("gzip", "gzip, also of several members"),
-    Word::new("zstd", "Zstandard, also of several frames"),
-];
 
 const DECODE_LATER: &str = "payloads must be JSON so far: end with `json`";
 
@@ -178,15 +132,15 @@ static BATCH: Table = Table {
     doc: "A batch is what one commit settles.",
     keys: &[
         Key::new("bytes_max", Kind::Size { min: 64 * KIB, max: 256 * MIB }, "Bytes of a batch.")
-            .default("16MiB"),
+            .default_in_words("`16MiB`; `1MiB` for queues"),
         Key::new("events_max", Kind::Count { min: 1, max: 1_000_000 }, "Events of a batch.")
-            .default("65536"),
+            .default_in_words("`65536`; `10000` for queues"),
         Key::new(
             "interval_max",
             millis(1, 60),
             "How long a batch waits for more events after its first.",
         )
-        .default("200ms"),
+        .default_in_words("`200ms`; `50ms` for queues"),
     ],
     exactly_one_of: &[],
 };
@@ -315,7 +269,10 @@ const WINDOW: Kind = millis(1, 400 * DAY_S);
 
 const CLOCKS: &[Word] = &[
     Word::new("received", "when Onceflow received it; never runs backwards"),
-    Word::new("broker", "when the broker got it; a file has none"),
+    Word::new(
+        "broker",
+        "when the broker got it: sent to the queue, put into the stream; a file has none",
+    ),
     Word::new("event", "when it happened, by `envelope.time`"),
 ];
 
@@ -397,108 +354,6 @@ static DROP: Table = Table {
     exactly_one_of: &["field", "fields"],
 };
 
-static SINK: Table = Table {
-    path: "sink",
-    doc: "Where the pipe delivers: exactly one of these, here or in each entry of `sinks`.",
-    keys: &[
-        Key::new("file", Kind::Map(&FILE_SINK), "One NDJSON file. Exactly once."),
-        Key::new("stdout", Kind::Map(&STDOUT_SINK), "Standard output. At least once."),
-        Key::new(
-            "lake",
-            Kind::Map(&LAKE_SINK),
-            "A folder of NDJSON files by minute. Exactly once.",
-        ),
-        Key::later("http", SINK_INSTEAD),
-        Key::later("kinesis", SINK_INSTEAD),
-        Key::later("sqs", SINK_INSTEAD),
-        Key::later("sns", SINK_INSTEAD),
-        Key::later("kafka", SINK_INSTEAD),
-        Key::later("rabbitmq", SINK_INSTEAD),
-        Key::later("nats", SINK_INSTEAD),
-        Key::later("redis", SINK_INSTEAD),
-        Key::later("s3", SINK_INSTEAD),
-        Key::later("sql", SINK_INSTEAD),
-    ],
-    exactly_one_of: &[],
-};
-
-const SINK_NAME: Key = Key::new(
-    "name",
-    Kind::Name,
-    "The sink's name in the ledger, counters and the report; once per pipe. Keep it as long as \
-     the sink lives.",
-)
-.default_in_words("the kind: `file`, `stdout`, `lake`");
-
-static FILE_SINK: Table = Table {
-    path: "sink.file",
-    doc: "Appends in place: readers may see the last, uncommitted bytes until a restart after a \
-          crash cuts them.",
-    keys: &[
-        Key::new("path", Kind::LocalPath, "The file.").required("out.ndjson"),
-        Key::new(
-            "append",
-            Kind::Flag,
-            "Whether a file that has content from elsewhere may be appended to.",
-        )
-        .default("false"),
-        SINK_NAME,
-        Key::later("compression", "write plain NDJSON and compress finished files"),
-        Key::later("match", MATCH_INSTEAD),
-        Key::later("retry", RETRY_INSTEAD),
-        Key::later("dead_letter", DEAD_LETTER_INSTEAD),
-    ],
-    exactly_one_of: &[],
-};
-
-static STDOUT_SINK: Table = Table {
-    path: "sink.stdout",
-    doc: "NDJSON on standard output.",
-    keys: &[
-        SINK_NAME,
-        Key::later("match", MATCH_INSTEAD),
-        Key::later("retry", RETRY_INSTEAD),
-        Key::later("dead_letter", DEAD_LETTER_INSTEAD),
-    ],
-    exactly_one_of: &[],
-};
-
-static LAKE_SINK: Table = Table {
-    path: "sink.lake",
-    doc: "`year=…/month=…/day=…/hour=…/minute=…/` with NDJSON files that never change once \
-          they are finished.",
-    keys: &[
-        Key::new("path", Kind::LocalPath, "The lake's folder.").required("lake"),
-        Key::new("by", Kind::Word(LAKE_TIMES), "Which time decides on the folder.")
-            .default("arrival"),
-        Key::new(
-            "staging_files_open_max",
-            Kind::Count { min: 1, max: 65_536 },
-            "Unfinished files at once; past it the oldest is finished.",
-        )
-        .default("256"),
-        Key::new(
-            "staging_file_bytes_max",
-            Kind::Size { min: MIB, max: 64 * GIB },
-            "A file is finished past this size, even within its minute.",
-        )
-        .default("1GiB"),
-        SINK_NAME,
-        Key::later("partition", "take it out: files stand by minute"),
-        Key::later("table", "take it out: the lake holds NDJSON by minute"),
-        Key::later("compact", "take it out: the lake holds NDJSON by minute"),
-        Key::later("match", MATCH_INSTEAD),
-        Key::later("retry", RETRY_INSTEAD),
-        Key::later("dead_letter", DEAD_LETTER_INSTEAD),
-    ],
-    exactly_one_of: &[],
-};
-
-const LAKE_TIMES: &[Word] = &[
-    Word::new("arrival", "when Onceflow received the event"),
-    Word::new("event_time", "when the event happened, by `envelope.time`"),
-];
-
 static REJECTED: Table = Table {
     path: "rejected",
     doc: "Events that can't be processed are kept whole, with the reason.",
@@ -552,6 +407,69 @@ static LIMITS: Table = Table {
             "take it out; what waits is kept in memory, within `unsettled_bytes_max`",
         ),
         Key::later("parked_bytes_max", "take it out"),
+    ],
+    exactly_one_of: &[],
+};
+
+static TEST: Table = Table {
+    path: "tests[]",
+    doc: "Each test begins with nothing remembered. `onceflow test` runs the pipe's own steps in \
+          memory: nothing is read, nothing written.",
+    keys: &[
+        Key::new("name", Kind::Text { chars_max: 200 }, "What it shows.")
+            .default_in_words("its number"),
+        Key::new(
+            "given",
+            list(&Kind::Json, 1, 10_000),
+            "What comes in, in order: a map is an event as JSON; a text is sent as it is; \
+             `{ $wait: 5m }` lets time pass.",
+        )
+        .required("[{ id: 1 }]"),
+        Key::new(
+            "expect",
+            list(&Kind::Json, 0, 10_000),
+            "What is delivered, in order, compared as JSON.",
+        ),
+        Key::new("outcomes", Kind::Map(&TEST_OUTCOMES), "How many events end as what."),
+    ],
+    exactly_one_of: &[],
+};
+
+const TEST_COUNT: Kind = Kind::Count { min: 0, max: 10_000 };
+
+static TEST_OUTCOMES: Table = Table {
+    path: "tests[].outcomes",
+    doc: "Outcomes that aren't named aren't checked.",
+    keys: &[
+        Key::new("delivered", TEST_COUNT, "Events delivered."),
+        Key::new("duplicate", TEST_COUNT, "Events whose key is remembered."),
+        Key::new("filtered", TEST_COUNT, "Events that the filter didn't want."),
+        Key::new("rejected", TEST_COUNT, "Events that broke a rule."),
+    ],
+    exactly_one_of: &[],
+};
+
+static ALARMS: Table = Table {
+    path: "alarms",
+    doc: "Alarms go to the log of `run` and `serve`, and to a webhook where one is named. \
+          `limits.storage_bytes_max` is one of them; an imbalance and the half of a source's \
+          retention always are.",
+    keys: &[
+        Key::new(
+            "webhook",
+            Kind::Text { chars_max: 2048 },
+            "An `http://` or `https://` address: a POST with JSON when an alarm is raised and when \
+             it is over.",
+        )
+        .example("http://127.0.0.1:9000/alarm"),
+        Key::new("lag_max", seconds(1, 30 * DAY_S), "How far behind its source the pipe may be.")
+            .default("5m"),
+        Key::new(
+            "rejected_max",
+            Kind::Count { min: 0, max: 1_000_000_000 },
+            "Rejected events of an hour, before they are an alarm.",
+        )
+        .default("1000"),
     ],
     exactly_one_of: &[],
 };
