@@ -17,5 +17,5 @@ pub use disk::sim::{Fault, SimDisk};
 pub use disk::{DirEntry, Disk, DiskFile, FileStat, PendingSync, SyncPoint, mkdir_all_synced};
 pub use log::{
     AppendError, Journal, JournalConfig, OpenError, PendingAppend, Position, ReadError, Reader,
-    Replay, ReplayError, read_only,
+    Replay, ReplayError, Then, read_only,
 };

@@ -23,11 +23,18 @@ pub struct QueuesOptions {
     pub recent_bytes_max: usize,
     /// Length of a journal segment, bytes: space is given back in such pieces.
     pub segment_bytes: u64,
+    /// Messages of all queues at most; each takes about 130 bytes of memory.
+    pub messages_max: usize,
 }
 
 impl Default for QueuesOptions {
     fn default() -> Self {
-        Self { queues_max: 10_000, recent_bytes_max: 8 << 20, segment_bytes: 16 << 20 }
+        Self {
+            queues_max: 10_000,
+            recent_bytes_max: 8 << 20,
+            segment_bytes: 16 << 20,
+            messages_max: 10_000_000,
+        }
     }
 }
 
@@ -165,6 +172,9 @@ pub enum ReceiptProblem {
     /// Of another queue.
     #[error("the receipt belongs to another queue")]
     OtherQueue,
+    /// A message can be hidden until 12 h after its receive at most.
+    #[error("a message can't be hidden longer than 12 hours after it was received")]
+    HiddenTooLong,
 }
 
 /// Counts of a queue.

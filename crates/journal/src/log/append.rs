@@ -12,6 +12,11 @@ use crate::disk::block_on;
 
 pub(super) type Outcome = Result<Position, AppendError>;
 
+/// What an owner wants to be called with an append's outcome: see [`Journal::submit_then`].
+///
+/// [`Journal::submit_then`]: super::Journal::submit_then
+pub type Then = Box<dyn FnOnce(&Result<Position, AppendError>) + Send>;
+
 /// An append that was submitted: wait for it, or await it. Dropping it doesn't take it back.
 #[must_use = "nothing is durable before the answer is there"]
 pub struct PendingAppend(Inner);

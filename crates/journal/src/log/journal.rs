@@ -3,14 +3,14 @@
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
-use super::append::PendingAppend;
+use super::append::{PendingAppend, Then};
 use super::config::JournalConfig;
 use super::error::{AppendError, OpenError, ReadError};
 use super::position::Position;
-use super::queue::Queue;
+use super::queue::{Queue, lock};
 use super::reader::Reader;
 use super::recovery::recover;
 use super::segments::Segments;
@@ -35,7 +35,7 @@ pub struct Journal {
     segments: Arc<Segments>,
     record_bytes_max: u32,
     /// Until it is joined.
-    writer: Option<JoinHandle<Result<(), AppendError>>>,
+    writer: Mutex<Option<JoinHandle<Result<(), AppendError>>>>,
 }
 
 impl Journal {
@@ -73,7 +73,7 @@ impl Journal {
         let thread = thread::Builder::new().name("journal".into());
         let writer = thread.spawn(move || writer.run());
         let writer = writer.map_err(OpenError::io("start a thread for", dir))?;
-        Ok(Self { queue, segments, record_bytes_max, writer: Some(writer) })
+        Ok(Self { queue, segments, record_bytes_max, writer: Mutex::new(Some(writer)) })
     }
 
     /// Queues a record, in call order. While `queue_bytes_max` is reached it waits for room, which
@@ -107,6 +107,21 @@ impl Journal {
             Ok(()) => self.queue.try_push(record),
             Err(error) => Ok(PendingAppend::refused(error)),
         }
+    }
+
+    /// Queues a record, in call order, and calls `then` with its outcome, before the answer, on the
+    /// journal's thread; in the order of the records, except that after a failure those that were
+    /// queued are told before those that come later. So an owner applies a change exactly when it
+    /// is durable, whoever waits for the answer or doesn't.
+    ///
+    /// It doesn't wait for room, so that the owner may hold the lock that `then` takes: the owner
+    /// bounds what is queued.
+    ///
+    /// # Errors
+    /// See [`AppendError`]; `then` is not called.
+    pub fn submit_then(&self, record: Vec<u8>, then: Then) -> Result<PendingAppend, AppendError> {
+        self.check_length(&record)?;
+        self.queue.push_then(record, then)
     }
 
     /// Appends a record and waits until it is durable; its position.
@@ -157,6 +172,29 @@ impl Journal {
         }
     }
 
+    /// Reads bytes as they stand in a segment, at most `bytes` of them, from `from` on, which may be
+    /// inside a record (whose first byte stands 8 bytes behind its position). It stops at the end
+    /// of the segment and of what is durable. Nothing is checked: this is for owners whose records
+    /// carry checksums of their own parts.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub fn read_bytes(&self, from: Position, bytes: usize) -> Result<Vec<u8>, ReadError> {
+        self.segments.read_bytes(from.0, self.queue.end(), bytes)
+    }
+
+    /// Where each segment begins, oldest first.
+    #[must_use]
+    pub fn segment_begins(&self) -> Vec<Position> {
+        self.segments.begins()
+    }
+
+    /// Where the segment begins that holds `position`; `None` if that was dropped.
+    #[must_use]
+    pub fn segment_begin(&self, position: Position) -> Option<Position> {
+        self.segments.find(position.0).map(|(_, base)| Position(base))
+    }
+
     /// Reads durable records in order from `from` on, which is the position of a record,
     /// [`Journal::begin`], or what [`Journal::end`] said at some time.
     #[must_use]
@@ -173,8 +211,17 @@ impl Journal {
     ///
     /// # Errors
     /// See [`AppendError`]; records that were answered are durable all the same.
-    pub fn close(mut self) -> Result<(), AppendError> {
+    pub fn close(self) -> Result<(), AppendError> {
         self.end_writer(true)
+    }
+
+    /// [`Journal::close`] for an owner that shares it: what is submitted later is refused as
+    /// `Poisoned`. `attest: false` leaves the last group away, as dropping the journal does.
+    ///
+    /// # Errors
+    /// See [`Journal::close`].
+    pub fn shut(&self, attest: bool) -> Result<(), AppendError> {
+        self.end_writer(attest)
     }
 
     fn check_length(&self, record: &[u8]) -> Result<(), AppendError> {
@@ -185,8 +232,8 @@ impl Journal {
         Ok(())
     }
 
-    fn end_writer(&mut self, attest: bool) -> Result<(), AppendError> {
-        let Some(writer) = self.writer.take() else { return Ok(()) };
+    fn end_writer(&self, attest: bool) -> Result<(), AppendError> {
+        let Some(writer) = lock(&self.writer).take() else { return Ok(()) };
         self.queue.close(attest);
         writer.join().unwrap_or_else(|_| Err(thread_gone()))
     }

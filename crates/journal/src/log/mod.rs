@@ -7,6 +7,7 @@ mod error;
 mod format;
 mod group;
 mod journal;
+mod open_files;
 mod position;
 mod queue;
 mod reader;
@@ -18,7 +19,7 @@ mod walk;
 mod window;
 mod writer;
 
-pub use append::PendingAppend;
+pub use append::{PendingAppend, Then};
 pub use config::JournalConfig;
 pub use error::{AppendError, OpenError, ReadError, ReplayError};
 pub use journal::Journal;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use super::append::{Outcome, PendingAppend};
+use super::append::{Outcome, PendingAppend, Then};
 use super::error::AppendError;
 
 /// A record that waits for the disk.
@@ -14,7 +14,18 @@ pub(super) struct Queued {
     pub(super) record: Vec<u8>,
     /// Checksum of the record's bytes, computed on the appender's thread.
     pub(super) crc: u32,
-    pub(super) answer: oneshot::Sender<Outcome>,
+    then: Option<Then>,
+    answer: oneshot::Sender<Outcome>,
+}
+
+impl Queued {
+    /// Tells the owner, then whoever waits. No lock may be held: the owner takes its own.
+    pub(super) fn answer(self, outcome: Outcome) {
+        if let Some(then) = self.then {
+            then(&outcome);
+        }
+        let _ = self.answer.send(outcome);
+    }
 }
 
 /// What the writer's thread is to do next.
@@ -47,13 +58,22 @@ struct State {
 
 impl State {
     fn push(&mut self, record: Vec<u8>, crc: u32) -> PendingAppend {
+        self.push_then(record, crc, None).unwrap_or_else(PendingAppend::refused)
+    }
+
+    fn push_then(
+        &mut self,
+        record: Vec<u8>,
+        crc: u32,
+        then: Option<Then>,
+    ) -> Result<PendingAppend, AppendError> {
         if let Some(cause) = &self.poison {
-            return PendingAppend::refused(AppendError::Poisoned { cause: Arc::clone(cause) });
+            return Err(AppendError::Poisoned { cause: Arc::clone(cause) });
         }
         let (answer, pending) = oneshot::channel();
         self.bytes += record.len() as u64;
-        self.records.push_back(Queued { record, crc, answer });
-        PendingAppend::queued(pending)
+        self.records.push_back(Queued { record, crc, then, answer });
+        Ok(PendingAppend::queued(pending))
     }
 }
 
@@ -141,6 +161,23 @@ impl Queue {
         Ok(pending)
     }
 
+    /// Queues a record whatever the room, with what is to be called before its answer.
+    pub(super) fn push_then(
+        &self,
+        record: Vec<u8>,
+        then: Then,
+    ) -> Result<PendingAppend, AppendError> {
+        let crc = crc32c::crc32c(&record);
+        let mut state = lock(&self.state);
+        let pending = state.push_then(record, crc, Some(then))?;
+        let wake = state.idle;
+        drop(state);
+        if wake {
+            self.work.notify_one();
+        }
+        Ok(pending)
+    }
+
     fn is_full(&self, state: &State, record: &[u8]) -> bool {
         let bytes = state.bytes + record.len() as u64;
         state.poison.is_none() && state.bytes > 0 && bytes > self.bytes_max
@@ -179,7 +216,8 @@ impl Queue {
 
     /// Answers everything that waits with an error that concerns only that.
     pub(super) fn refuse_queued(&self, error: &AppendError) {
-        self.empty(&mut lock(&self.state), error);
+        let emptied = self.empty(&mut lock(&self.state));
+        refuse(emptied, error);
     }
 
     /// Fail-stop: whatever waits or comes is answered with the cause. The first cause stays.
@@ -187,17 +225,17 @@ impl Queue {
         let mut state = lock(&self.state);
         let cause = Arc::clone(state.poison.get_or_insert(cause));
         let error = AppendError::Poisoned { cause };
-        self.empty(&mut state, &error);
+        let emptied = self.empty(&mut state);
+        drop(state);
         self.work.notify_all();
+        refuse(emptied, &error);
         error
     }
 
-    fn empty(&self, state: &mut State, error: &AppendError) {
-        for queued in state.records.drain(..) {
-            let _ = queued.answer.send(Err(error.clone()));
-        }
+    fn empty(&self, state: &mut State) -> VecDeque<Queued> {
         state.bytes = 0;
         self.room.notify_all();
+        std::mem::take(&mut state.records)
     }
 
     /// Refuses if the journal is poisoned.
@@ -212,5 +250,11 @@ impl Queue {
     pub(super) fn close(&self, attest: bool) {
         lock(&self.state).closing = if attest { Closing::Attest } else { Closing::Drop };
         self.work.notify_all();
+    }
+}
+
+fn refuse(emptied: VecDeque<Queued>, error: &AppendError) {
+    for queued in emptied {
+        queued.answer(Err(error.clone()));
     }
 }

@@ -105,7 +105,8 @@ impl Reader {
         if self.current.as_ref().is_some_and(|current| current.header.segment == id) {
             return Ok(());
         }
-        let found = Found { id, bytes: 0, file: None };
+        // A file that can't be opened is named by the look at its header.
+        let found = Found { id, bytes: 0, file: self.segments.file(id).ok() };
         let opened = Opened::new(&*self.segments.disk, &self.segments.dir, &found);
         let opened = opened.map_err(|error| match error {
             super::OpenError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {

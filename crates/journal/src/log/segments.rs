@@ -4,13 +4,15 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use super::error::AppendError;
+use super::error::{AppendError, ReadError};
+use super::format::SEGMENT_HEADER_BYTES;
+use super::open_files::OpenFiles;
 use super::position::Position;
 use super::queue::{Queue, lock};
 use super::segment;
 use super::sync_points::DROP;
 use super::walk::WalkedSegment;
-use crate::disk::Disk;
+use crate::disk::{Disk, DiskFile, read_full_at};
 
 /// The segments of an open journal, shared by its writer, its readers and whoever drops.
 pub(super) struct Segments {
@@ -19,6 +21,8 @@ pub(super) struct Segments {
     state: Mutex<State>,
     /// One drop at a time.
     dropping: Mutex<()>,
+    /// Open for reading.
+    files: OpenFiles,
 }
 
 struct State {
@@ -31,7 +35,13 @@ struct State {
 impl Segments {
     pub(super) fn new(disk: Arc<dyn Disk>, dir: PathBuf, list: Vec<WalkedSegment>) -> Self {
         let state = State { list, folder_synced: false };
-        Self { disk, dir, state: Mutex::new(state), dropping: Mutex::new(()) }
+        Self {
+            disk,
+            dir,
+            state: Mutex::new(state),
+            dropping: Mutex::new(()),
+            files: OpenFiles::default(),
+        }
     }
 
     /// Where the journal begins.
@@ -66,6 +76,48 @@ impl Segments {
         Some((segment.id, segment.base))
     }
 
+    /// Where each segment begins, oldest first.
+    pub(super) fn begins(&self) -> Vec<Position> {
+        lock(&self.state).list.iter().map(|segment| Position(segment.base)).collect()
+    }
+
+    /// A file for reading segment `id`; kept open for the next time.
+    pub(super) fn file(&self, id: u64) -> io::Result<Arc<dyn DiskFile>> {
+        self.files.get(id, || self.disk.open_read(&segment::path(&self.dir, id)))
+    }
+
+    /// See [`Journal::read_bytes`](super::Journal::read_bytes); `end` is that of what is durable.
+    pub(super) fn read_bytes(
+        &self,
+        from: u64,
+        end: u64,
+        bytes: usize,
+    ) -> Result<Vec<u8>, ReadError> {
+        let dropped =
+            || ReadError::Dropped { position: Position(from), begins: Position(self.begin()) };
+        let (id, base, ends) = {
+            let state = lock(&self.state);
+            let after = state.list.partition_point(|segment| segment.base <= from);
+            let segment = after.checked_sub(1).and_then(|at| state.list.get(at));
+            let segment = segment.ok_or_else(dropped)?;
+            let ends = state.list.get(after).map_or(end, |next| next.base.min(end));
+            (segment.id, segment.base, ends)
+        };
+        let room = usize::try_from(ends.saturating_sub(from)).unwrap_or(usize::MAX);
+        let mut into = vec![0; bytes.min(room)];
+        let read = self
+            .file(id)
+            .and_then(|file| read_full_at(&*file, from - base + SEGMENT_HEADER_BYTES, &mut into));
+        match read {
+            Ok(read) => into.truncate(read),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(dropped()),
+            Err(source) => {
+                return Err(ReadError::Io { file: segment::path(&self.dir, id), source });
+            }
+        }
+        Ok(into)
+    }
+
     /// Removes the segments that hold only records below `position`, but never the last one.
     pub(super) fn drop_before(&self, position: Position, queue: &Queue) -> Result<(), AppendError> {
         let _turn = lock(&self.dropping);
@@ -95,6 +147,7 @@ impl Segments {
             return Err(queue.poison(cause.into()));
         }
         let file = segment::path(&self.dir, id);
+        self.files.forget(id);
         match self.disk.unlink(&file) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(AppendError::Drop { file, cause: error.to_string().into() })

@@ -103,7 +103,7 @@ impl Writer {
                 Work::Append => {
                     if let Err(error) = self.append(&mut batch) {
                         for queued in batch.drain(..) {
-                            let _ = queued.answer.send(Err(error.clone()));
+                            queued.answer(Err(error.clone()));
                         }
                     }
                 }
@@ -154,7 +154,7 @@ impl Writer {
         let mut position = begin + GROUP_HEADER_BYTES;
         for queued in batch.drain(..count) {
             let bytes = RECORD_HEADER_BYTES + queued.record.len() as u64;
-            let _ = queued.answer.send(Ok(Position(position)));
+            queued.answer(Ok(Position(position)));
             position += bytes;
         }
         Ok(())
