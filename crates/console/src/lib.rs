@@ -6,12 +6,18 @@
 //!
 //! Start reading at [`report::Report`]; [`markdown`] shows one to people, `serde_json` to scripts.
 
+pub mod alarms;
+pub mod exposition;
 pub mod last_run;
 pub mod markdown;
+pub mod metrics;
+pub mod monitor;
+pub mod now;
 pub mod report;
 pub mod show;
 pub mod storage;
 pub mod table;
+pub mod webhook;
 
 pub use last_run::LastRun;
 pub use report::Report;

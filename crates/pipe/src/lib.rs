@@ -17,7 +17,9 @@ pub mod run;
 pub mod stage;
 pub mod status;
 pub mod tap;
+pub mod trial;
 pub mod types;
 pub mod unsettled;
 
 pub use run::{PipeSummary, RunError, RunOptions, RunSummary, Session, run};
+pub use status::{Phase, PipeStatus};

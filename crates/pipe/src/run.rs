@@ -191,6 +191,7 @@ impl Session {
                 status.set(Phase::Failed(error.to_string()));
                 RunError::Pipe { pipe: config.pipe.clone(), error }
             })?;
+            status.opened(built.source.status());
             parts.push((built, Arc::clone(status)));
         }
         Ok(run_parts(parts, &options.stop))

@@ -1,6 +1,8 @@
 //! How a running pipe stands, for whoever looks from outside.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use event::source::SourceStatus;
 
 /// What a pipe is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,12 +35,13 @@ impl Phase {
 pub struct PipeStatus {
     name: String,
     phase: Mutex<Phase>,
+    source: OnceLock<Arc<SourceStatus>>,
 }
 
 impl PipeStatus {
     /// A pipe that starts.
     pub(crate) fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), phase: Mutex::new(Phase::Starting) }
+        Self { name: name.to_owned(), phase: Mutex::new(Phase::Starting), source: OnceLock::new() }
     }
 
     /// Its name.
@@ -51,6 +54,18 @@ impl PipeStatus {
     #[must_use]
     pub fn phase(&self) -> Phase {
         self.phase.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How its source is; `None` before it is open, and for sources that say nothing.
+    #[must_use]
+    pub fn source(&self) -> Option<&Arc<SourceStatus>> {
+        self.source.get()
+    }
+
+    pub(crate) fn opened(&self, source: Option<Arc<SourceStatus>>) {
+        if let Some(source) = source {
+            let _ = self.source.set(source); // a pipe is opened once
+        }
     }
 
     pub(crate) fn set(&self, phase: Phase) {

@@ -107,6 +107,37 @@ impl Ledger {
         state
     }
 
+    /// Looks at what is committed without copying it. Commits wait meanwhile: be quick. The number
+    /// of living keys isn't in it, see [`Ledger::live_keys`].
+    pub fn look<R>(&self, read: impl FnOnce(&LedgerState) -> R) -> R {
+        read(&lock(&self.core.live).state)
+    }
+
+    /// Keys in memory by scope, those in flight included; of scopes that are in use.
+    #[must_use]
+    pub fn live_keys(&self) -> Vec<(String, u64)> {
+        let cells = lock(&self.core.scopes).clone();
+        let live = lock(&self.core.live);
+        let name = |number: u16| live.state.scopes.get(usize::from(number)).map(|s| s.name.clone());
+        cells
+            .iter()
+            .filter_map(|(number, cell)| Some((name(*number)?, cell.live_keys())))
+            .collect()
+    }
+
+    /// Writes down what was published since the last record that said so: from then on nobody
+    /// publishes it again, so it may be moved on (compaction).
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn record_published(&self) -> Result<(), LedgerError> {
+        let published = self.unrecorded_published();
+        if !published.pipes.is_empty() {
+            self.core.append(Record::Published(published))?;
+        }
+        Ok(())
+    }
+
     /// Moves keys into key runs, forgets expired runs, and lets go of old journal segments. Also
     /// happens by itself, in the background, past `checkpoint_journal_bytes`.
     ///
@@ -125,10 +156,7 @@ impl Ledger {
     pub fn close(&self) -> Result<(), LedgerError> {
         // A checkpoint in the background ends first.
         let places = lock(&self.core.key_places);
-        let published = self.unrecorded_published();
-        if !published.pipes.is_empty() {
-            self.core.append(Record::Published(published))?;
-        }
+        self.record_published()?;
         let applying = lock(&self.core.applying);
         let journal = {
             // Nothing is submitted once the journal is taken.

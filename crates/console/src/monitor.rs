@@ -1,0 +1,151 @@
+//! Looks at a running program every second: alarms go to the log and to webhooks.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Sender, bounded};
+use pipe::config::PipeConfig;
+
+use crate::alarms::{Alarm, Alarms, Change, Thresholds};
+use crate::now::{Now, Watch};
+use crate::webhook::Webhook;
+
+/// How often it looks.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Looks at a running program, on a thread of its own.
+pub struct Monitor {
+    shared: Arc<Shared>,
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    watch: Arc<Watch>,
+    alarms: Mutex<Alarms>,
+    /// By pipe; alarms that are of no pipe go to all.
+    webhooks: Vec<(Option<String>, Webhook)>,
+    seen: Box<dyn Fn(&Now) + Send + Sync>,
+}
+
+impl Monitor {
+    /// Starts it. `seen` is called after each look.
+    ///
+    /// # Errors
+    /// No thread could be started.
+    pub fn start(
+        watch: Arc<Watch>,
+        configs: &[PipeConfig],
+        seen: impl Fn(&Now) + Send + Sync + 'static,
+    ) -> std::io::Result<Self> {
+        let mut webhooks = Vec::new();
+        for config in configs {
+            if let Some(url) = &config.alarms.webhook {
+                webhooks.push((Some(config.pipe.clone()), Webhook::start(url.clone())?));
+            }
+        }
+        let shared = Arc::new(Shared {
+            watch,
+            alarms: Mutex::new(Alarms::new(thresholds(configs))),
+            webhooks,
+            seen: Box::new(seen),
+        });
+        let (stop, stopped) = bounded::<()>(0);
+        let looks = Arc::clone(&shared);
+        let thread = std::thread::Builder::new().name("monitor".to_owned()).spawn(move || {
+            // It is told to stop by the sender's end.
+            while stopped.recv_timeout(LOOK).is_err_and(|error| error.is_timeout()) {
+                looks.look();
+            }
+        })?;
+        Ok(Self { shared, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// The alarms that stand, as of the last look.
+    #[must_use]
+    pub fn alarms(&self) -> Vec<Alarm> {
+        self.shared.alarms()
+    }
+
+    /// A handle that can look at the alarms from elsewhere.
+    #[must_use]
+    pub fn reader(&self) -> AlarmReader {
+        AlarmReader(Arc::clone(&self.shared))
+    }
+
+    /// Looks once more, and ends.
+    pub fn end(mut self) {
+        self.stop_thread();
+        self.shared.look();
+    }
+
+    fn stop_thread(&mut self) {
+        self.stop = None;
+        let _ = self.thread.take().map(JoinHandle::join); // it has nothing to say
+    }
+}
+
+impl Drop for Monitor {
+    fn drop(&mut self) {
+        self.stop_thread();
+    }
+}
+
+/// Reads the alarms that stand.
+#[derive(Clone)]
+pub struct AlarmReader(Arc<Shared>);
+
+impl AlarmReader {
+    /// The alarms that stand, as of the last look.
+    #[must_use]
+    pub fn alarms(&self) -> Vec<Alarm> {
+        self.0.alarms()
+    }
+}
+
+impl Shared {
+    fn alarms(&self) -> Vec<Alarm> {
+        let alarms = self.alarms.lock().unwrap_or_else(PoisonError::into_inner);
+        alarms.standing().cloned().collect()
+    }
+
+    fn look(&self) {
+        let now = self.watch.now();
+        let changes = self.alarms.lock().unwrap_or_else(PoisonError::into_inner).look(&now);
+        for change in &changes {
+            log(change);
+            let (Change::Raised(alarm) | Change::Over(alarm)) = change;
+            for (pipe, webhook) in &self.webhooks {
+                let of_other = self
+                    .webhooks
+                    .iter()
+                    .any(|(other, _)| other.as_deref() == Some(&alarm.of) && other != pipe);
+                if !of_other {
+                    webhook.tell(change);
+                }
+            }
+        }
+        (self.seen)(&now);
+    }
+}
+
+fn log(change: &Change) {
+    match change {
+        Change::Raised(alarm) => {
+            tracing::warn!(alarm = alarm.kind.name(), of = alarm.of, "{}", alarm.what);
+        }
+        Change::Over(alarm) => {
+            tracing::info!(alarm = alarm.kind.name(), of = alarm.of, "the alarm is over");
+        }
+    }
+}
+
+fn thresholds(configs: &[PipeConfig]) -> BTreeMap<String, Thresholds> {
+    let of = |config: &PipeConfig| Thresholds {
+        lag_max: config.alarms.lag_max,
+        rejected_max: config.alarms.rejected_max,
+    };
+    configs.iter().map(|config| (config.pipe.clone(), of(config))).collect()
+}
