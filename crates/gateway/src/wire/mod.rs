@@ -1,0 +1,8 @@
+//! JSON as the services have it: read in one pass into borrowed strings, written straight into a
+//! buffer.
+
+mod out;
+mod text;
+
+pub(crate) use out::Out;
+pub(crate) use text::Text;
