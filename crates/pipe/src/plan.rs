@@ -63,6 +63,31 @@ pub fn build(config: &PipeConfig, shared: &Shared<'_>) -> Result<Parts, PipeErro
     let ledger = shared.ledger.pipe(declaration(config))?;
     let source = source(config, shared, &ledger)?;
     let sinks = sinks(config, shared, &ledger)?;
+    assemble(config, shared, ledger, source, sinks)
+}
+
+/// As [`build`], with a source and sinks in place of those that the config names; the last one
+/// takes the rejected events.
+///
+/// # Errors
+/// [`PipeError`]: the ledger refuses the pipe.
+pub(crate) fn build_around(
+    config: &PipeConfig,
+    shared: &Shared<'_>,
+    source: Box<dyn Source>,
+    sinks: Vec<Box<dyn Sink>>,
+) -> Result<Parts, PipeError> {
+    let ledger = shared.ledger.pipe(declaration(config))?;
+    assemble(config, shared, ledger, source, sinks)
+}
+
+fn assemble(
+    config: &PipeConfig,
+    shared: &Shared<'_>,
+    ledger: Arc<PipeLedger>,
+    source: Box<dyn Source>,
+    sinks: Vec<Box<dyn Sink>>,
+) -> Result<Parts, PipeError> {
     let plan = Arc::new(prepare_plan(config, &ledger)?);
     Ok(Parts {
         name: config.pipe.as_str().into(),
