@@ -1,0 +1,4 @@
+//! Streams.
+
+mod basics;
+mod kit;
