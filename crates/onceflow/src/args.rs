@@ -59,6 +59,9 @@ pub(crate) enum RawCommand {
         #[arg(long, hide = true)]
         progress_lines: bool,
     },
+    /// Opens the broker's front door (SQS and Kinesis over HTTP), and runs pipes, until SIGTERM or
+    /// SIGINT
+    Serve(Box<RawServe>),
     /// Says everything that is wrong with config files, and touches nothing
     Check {
         /// Files with pipes
@@ -67,23 +70,16 @@ pub(crate) enum RawCommand {
     },
     /// Prints the JSON Schema of config files, for editors
     Schema,
-    /// Makes events out of a description of their types
-    Generate {
-        /// What the events look like; examples/event_config.yml is one
-        #[arg(value_name = "EVENT_CONFIG.yml")]
-        config: PathBuf,
-        /// How many, duplicates included
-        #[arg(long, value_name = "N")]
-        events: String,
-        /// How many of them are exact copies of an earlier one: 10%
-        #[arg(long, value_name = "SHARE", default_value = "0%")]
-        duplicates: String,
-        /// The same seed gives the same events
-        #[arg(long, value_name = "NUMBER", default_value_t = 1)]
-        seed: u64,
-        /// Where to write them; - is standard output
-        #[arg(long, value_name = "FILE", default_value = "-")]
-        out: PathBuf,
+    /// Makes events out of a description of their types: into a file, a stream or a queue
+    Generate(Box<RawGenerate>),
+    /// Tries the `tests:` of pipes, with nothing on disk
+    Test {
+        /// Files with pipes
+        #[arg(required = true, value_name = "PIPE.yaml")]
+        pipes: Vec<PathBuf>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Says what happened: events by outcome and type, storage, conservation
     Report {
@@ -127,6 +123,105 @@ pub(crate) enum RawCommand {
     ConfigDocs,
     #[command(external_subcommand)]
     Other(Vec<OsString>),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RawGenerate {
+    /// What the events look like; examples/event_config.yml is one
+    #[arg(value_name = "EVENT_CONFIG.yml")]
+    pub(crate) config: PathBuf,
+    /// How many, duplicates included
+    #[arg(long, value_name = "N")]
+    pub(crate) events: String,
+    /// How many of them are exact copies of an earlier one: 10%
+    #[arg(long, value_name = "SHARE", default_value = "0%")]
+    pub(crate) duplicates: String,
+    /// How many have the key of an earlier one, and another body: 2%
+    #[arg(long, value_name = "SHARE", default_value = "0%")]
+    pub(crate) duplicates_other_body: String,
+    /// How many lie behind with their time: 5%
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) late: Option<String>,
+    /// By how much: 10m
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) late_by: Option<String>,
+    /// The same seed gives the same events
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// So many events a second, evenly; without it as fast as it goes
+    #[arg(long, value_name = "N")]
+    pub(crate) rate: Option<String>,
+    /// Where to write them; - is standard output, and the default
+    #[arg(long, value_name = "FILE", conflicts_with = "to")]
+    pub(crate) out: Option<PathBuf>,
+    /// How they stand in the file
+    #[arg(long, value_enum, default_value_t = RawFormat::Lines)]
+    pub(crate) format: RawFormat,
+    /// Records in a payload of --format kinesis-lambda; 100 by default
+    #[arg(long, value_name = "N")]
+    pub(crate) records_per_payload: Option<u64>,
+    /// Sends them: stream:NAME or queue:NAME
+    #[arg(long, value_name = "WHERE")]
+    pub(crate) to: Option<String>,
+    /// Who takes them: an address, or `aws`; http://127.0.0.1:4566 by default
+    #[arg(long, value_name = "URL|aws")]
+    pub(crate) endpoint: Option<String>,
+    /// Requests under way at once; 8 by default, 1 keeps the order
+    #[arg(long, value_name = "N")]
+    pub(crate) connections: Option<usize>,
+    /// The field that decides on the shard; by default the key
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) partition_key: Option<String>,
+    /// For how long a failing request is tried again; 30s by default
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) retry_for: Option<String>,
+    /// Writes the key of every event that the service has acknowledged
+    #[arg(long, value_name = "FILE")]
+    pub(crate) acknowledged: Option<PathBuf>,
+    /// Prints the summary as JSON to standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RawFormat {
+    /// One event a line
+    Lines,
+    /// A line is what a Lambda function gets from a Kinesis stream
+    KinesisLambda,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RawServe {
+    /// Files with pipes
+    #[arg(value_name = "PIPE.yaml")]
+    pub(crate) pipes: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) data_dir: RawDataDir,
+    /// Where to listen; loopback only, port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4566")]
+    pub(crate) listen: std::net::SocketAddr,
+    /// Another name that requests may use for this host
+    #[arg(long, value_name = "NAME")]
+    pub(crate) host_name: Vec<String>,
+    /// Records a second that a shard takes; 0 for no limits of shards at all
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub(crate) shard_records_in_per_s: u32,
+    /// Bytes a second that a shard takes
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 20)]
+    pub(crate) shard_bytes_in_per_s: u32,
+    /// Reads a second of a shard
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub(crate) shard_reads_per_s: u32,
+    /// Bytes a second that a shard gives
+    #[arg(long, value_name = "BYTES", default_value_t = 2 << 20)]
+    pub(crate) shard_bytes_out_per_s: u32,
+    /// Connections at once
+    #[arg(long, value_name = "N")]
+    pub(crate) connections_max: Option<usize>,
+    /// Prints the summary as JSON to standard output
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Args, Debug)]

@@ -4,38 +4,35 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use event::Outcome;
+use gateway::{GatewayOptions, ShardLimits};
 use pipe::tap::TapFilter;
 
-use crate::args::{RawArgs, RawCommand, RawDataDir, RawOutcome};
+use crate::args::{RawArgs, RawCommand, RawDataDir, RawOutcome, RawServe};
+use crate::commands::serve;
 use crate::exit::Failure;
-use crate::generate::Amount;
+use crate::generate;
 
 /// Most events of one `generate`.
 const EVENTS_MAX: u64 = 1_000_000_000_000;
 
 /// Words that have a meaning (see the design) but no program yet.
-const LATER: [&str; 9] =
-    ["serve", "test", "top", "dedup", "dead", "archive", "compact", "sql", "prove"];
-const COMMANDS: [&str; 7] = ["run", "check", "schema", "generate", "report", "tap", "demo"];
+const LATER: [&str; 7] = ["top", "dedup", "dead", "archive", "compact", "sql", "prove"];
+const COMMANDS: [&str; 9] =
+    ["run", "serve", "check", "test", "schema", "generate", "report", "tap", "demo"];
 
 /// What to do.
 #[derive(Debug)]
 pub(crate) enum Command {
     Run { pipes: Vec<PathBuf>, data_dir: PathBuf, reread: bool, json: bool, progress_lines: bool },
+    Serve(Box<serve::Asked>),
     Check { pipes: Vec<PathBuf> },
     Schema,
-    Generate { config: PathBuf, amount: Amount, out: Output },
+    Generate(Box<generate::Asked>),
+    Test { pipes: Vec<PathBuf>, json: bool },
     Report { data_dir: PathBuf, json: bool },
     Tap { data_dir: PathBuf, filter: TapFilter, limit: Option<u64> },
     Demo { dir: Option<PathBuf>, events: u64 },
     ConfigDocs,
-}
-
-/// Where generated events go.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Output {
-    Stdout,
-    File(PathBuf),
 }
 
 impl Command {
@@ -46,15 +43,11 @@ impl Command {
                 let data_dir = data_folder(data_dir, &pipes);
                 Command::Run { pipes, data_dir, reread, json, progress_lines }
             }
+            RawCommand::Serve(raw) => Command::Serve(Box::new(serve(*raw)?)),
             RawCommand::Check { pipes } => Command::Check { pipes },
             RawCommand::Schema => Command::Schema,
-            RawCommand::Generate { config, events, duplicates, seed, out } => {
-                let events = count("--events", &events)?;
-                let duplicates = share("--duplicates", &duplicates, events)?;
-                let stdout = out == Path::new("-");
-                let out = if stdout { Output::Stdout } else { Output::File(out) };
-                Command::Generate { config, amount: Amount { events, duplicates, seed }, out }
-            }
+            RawCommand::Generate(raw) => Command::Generate(Box::new(generate::Asked::new(*raw)?)),
+            RawCommand::Test { pipes, json } => Command::Test { pipes, json },
             RawCommand::Report { pipes, data_dir, json } => {
                 Command::Report { data_dir: data_folder(data_dir, &pipes), json }
             }
@@ -74,6 +67,26 @@ impl Command {
             RawCommand::Other(words) => return Err(other(&words)),
         })
     }
+}
+
+fn serve(raw: RawServe) -> Result<serve::Asked, Failure> {
+    let data_dir = data_folder(raw.data_dir, &raw.pipes);
+    let shard_limits = (raw.shard_records_in_per_s > 0).then_some(ShardLimits {
+        records_in_per_s: raw.shard_records_in_per_s,
+        bytes_in_per_s: raw.shard_bytes_in_per_s,
+        reads_per_s: raw.shard_reads_per_s,
+        bytes_out_per_s: raw.shard_bytes_out_per_s,
+    });
+    let mut front = GatewayOptions {
+        listen: raw.listen,
+        host_names: raw.host_name,
+        shard_limits,
+        ..GatewayOptions::default()
+    };
+    if let Some(connections_max) = raw.connections_max {
+        front.http.connections_max = connections_max;
+    }
+    Ok(serve::Asked { pipes: raw.pipes, data_dir, front, json: raw.json })
 }
 
 /// `--data-dir`, else `onceflow-data` next to the first config, else here.
@@ -96,7 +109,7 @@ fn to_outcome(raw: RawOutcome) -> Outcome {
 }
 
 /// `1000000`, `1_000_000`, `1M`, `250k`.
-fn count(option: &str, text: &str) -> Result<u64, Failure> {
+pub(crate) fn count(option: &str, text: &str) -> Result<u64, Failure> {
     let plain = text.replace(['_', ','], "");
     let (digits, factor) = match plain.strip_suffix(['k', 'K']) {
         Some(digits) => (digits, 1_000),
@@ -114,7 +127,7 @@ fn count(option: &str, text: &str) -> Result<u64, Failure> {
 }
 
 /// `10%` of `events`; at least one event is new.
-fn share(option: &str, text: &str, events: u64) -> Result<u64, Failure> {
+pub(crate) fn share(option: &str, text: &str, events: u64) -> Result<u64, Failure> {
     let wrong = || {
         Failure::usage(format!(
             "{option}: `{text}` isn't a share from 0% to 99%; write it like 10% or 0.1"

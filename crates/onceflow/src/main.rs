@@ -14,8 +14,10 @@ mod exit;
 mod generate;
 mod logs;
 mod note;
+mod pages;
 mod print;
 mod progress;
+mod running;
 mod signals;
 mod summary;
 mod tap;
@@ -52,13 +54,13 @@ fn start(raw: RawArgs) -> Result<Exit, Failure> {
     match Command::new(raw)? {
         Command::Run { pipes, data_dir, reread, json, progress_lines } => {
             let asked = Asked { pipes, data_dir, reread, json, progress_lines };
-            commands::run::run(&asked, &clock, &noted, moving)
+            commands::run::run(asked, &clock, &noted, moving)
         }
+        Command::Serve(asked) => commands::serve::serve(*asked, &clock, &noted, moving),
         Command::Check { pipes } => commands::check::check(&pipes),
         Command::Schema => commands::schema::schema(),
-        Command::Generate { config, amount, out } => {
-            commands::generate::generate(&config, amount, &out)
-        }
+        Command::Generate(asked) => commands::generate::generate(&asked, &moving),
+        Command::Test { pipes, json } => commands::test::test(&pipes, json),
         Command::Report { data_dir, json } => commands::report::report(&data_dir, json, &clock),
         Command::Tap { data_dir, filter, limit } => tap::tap(&data_dir, &filter, limit),
         Command::Demo { dir, events } => demo::demo(dir, events, &clock),

@@ -25,7 +25,8 @@ pub(crate) const LINE: &str = "progress ";
 pub(crate) struct MovingLine(Arc<AtomicBool>);
 
 impl MovingLine {
-    fn show(&self, text: &str) {
+    /// Shows `text` in place of what stood there.
+    pub(crate) fn show(&self, text: &str) {
         self.0.store(true, Ordering::Release);
         eprint!("\r\x1b[K{text}");
         let _ = std::io::stderr().flush(); // a terminal that has gone shows nothing

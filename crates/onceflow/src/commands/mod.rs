@@ -5,6 +5,8 @@ pub(crate) mod generate;
 pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod schema;
+pub(crate) mod serve;
+pub(crate) mod test;
 
 use std::path::PathBuf;
 

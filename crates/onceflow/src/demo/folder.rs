@@ -88,7 +88,7 @@ impl Folder {
         let config = self.path.join("event_config.yml");
         let spec = generate::load(&config, EVENT_CONFIG).map_err(Failure::usage)?;
         let path = self.app_events();
-        let amount = Amount { events, duplicates: events / 10, seed: 1 };
+        let amount = Amount { events, duplicates: events / 10, seed: 1, ..Amount::default() };
         let made = || -> io::Result<()> {
             let mut file = self.create(&path)?;
             generate::generate(&spec, amount, &mut file)?;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::read_value::{self, json_number};
-use super::spec::{Field, Kind, Spec};
+use super::spec::{Encoding, Field, FieldName, Kind, Spec};
 use super::yaml::{self, ConfigErrors, Data, Name, Node, Place, Problems, SourceText, nearest};
 
 /// Kinds of events (types times subtypes) at most.
@@ -16,7 +16,8 @@ const WEIGHT_MAX: u64 = 1_000_000;
 const START_MS: i64 = 1_793_520_000_000;
 const EVENTS_PER_SECOND: f64 = 1000.0;
 
-const TOP: [&str; 4] = ["start", "events_per_second", "common", "types"];
+const TOP: [&str; 7] =
+    ["start", "events_per_second", "key", "other_body", "encode", "common", "types"];
 const TYPE: [&str; 3] = ["weight", "fields", "subtypes"];
 const SUBTYPE: [&str; 2] = ["weight", "fields"];
 
@@ -73,7 +74,90 @@ impl Reader<'_, '_> {
             return None;
         };
         let kinds = self.types(types, &common)?;
-        Some(Spec { start_ms: start_ms?, interval_ns: (1e9 / per_second?) as u64, kinds })
+        let key = match get(pairs, "key") {
+            Some(node) => self.names(node, &kinds),
+            None => Vec::new(),
+        };
+        let other_body = get(pairs, "other_body").and_then(|node| self.other_body(node, &kinds));
+        if let (Some(name), Some(node)) = (&other_body, get(pairs, "other_body"))
+            && key.contains(name)
+        {
+            let message = format!("`{}` is part of the key", name.join("."));
+            self.problems
+                .add(node.place, message)
+                .help("a copy with another body has the same key: name another field");
+        }
+        let encode = get(pairs, "encode").map_or(Some(Vec::new()), |node| self.encode(node));
+        Some(Spec {
+            start_ms: start_ms?,
+            interval_ns: (1e9 / per_second?) as u64,
+            kinds,
+            key,
+            other_body,
+            encode: encode?,
+        })
+    }
+
+    /// The names of fields that every kind of event has: one, or a list of them.
+    fn names(&mut self, node: &Node, kinds: &[Kind]) -> Vec<FieldName> {
+        let nodes = match &node.data {
+            Data::List(items) => items.as_slice(),
+            _ => std::slice::from_ref(node),
+        };
+        let mut names = Vec::new();
+        for node in nodes {
+            let Some(text) = scalar(node).filter(|text| !text.is_empty()) else {
+                self.problems
+                    .add(node.place, "`key` is a field's name, or a list of them")
+                    .help("write `key: event_uuid`, or `key: [id, device.os]`");
+                continue;
+            };
+            let name: FieldName = field_name(text);
+            let lacks = |kind: &&Kind| kind.fields.iter().all(|field| field.path != name);
+            match kinds.iter().find(lacks) {
+                Some(kind) => {
+                    let message = format!("`{}` has no field `{text}`", kind.name);
+                    self.problems
+                        .add(node.place, message)
+                        .help("every type has every field of the key: put it under `common`");
+                }
+                None => names.push(name),
+            }
+        }
+        names
+    }
+
+    fn other_body(&mut self, node: &Node, kinds: &[Kind]) -> Option<FieldName> {
+        let name = scalar(node).map(field_name);
+        let fields = kinds.iter().flat_map(|kind| &kind.fields);
+        let differs =
+            |field: &Field| Some(&field.path) == name.as_ref() && field.value.can_differ();
+        if fields.clone().any(differs) {
+            return name;
+        }
+        self.problems
+            .add(node.place, "`other_body` is a field that isn't always the same")
+            .help("a copy with another body differs from its original in this field");
+        None
+    }
+
+    fn encode(&mut self, node: &Node) -> Option<Vec<Encoding>> {
+        let nodes = match &node.data {
+            Data::List(items) => items.as_slice(),
+            _ => std::slice::from_ref(node),
+        };
+        let one = |node| match scalar(node) {
+            Some("url") => Some(Encoding::Url),
+            Some("base64") => Some(Encoding::Base64),
+            _ => None,
+        };
+        let found: Option<Vec<Encoding>> = nodes.iter().map(one).collect();
+        if found.is_none() {
+            self.problems
+                .add(node.place, "`encode` is a list of `url` and `base64`")
+                .help("`encode: [url]` percent-encodes each event's JSON; leave it out for JSON");
+        }
+        found
     }
 
     /// The pairs of a map; anything else is reported.
@@ -214,7 +298,7 @@ impl Reader<'_, '_> {
         let mut fields = inherited.to_vec();
         let Some(pairs) = self.map(node, "a list of fields") else { return fields };
         for (name, node) in pairs {
-            let path: Vec<String> = name.text.split('.').map(str::to_owned).collect();
+            let path = field_name(&name.text);
             if path.iter().any(String::is_empty) {
                 self.problems
                     .add(name.place, format!("`{}` isn't a field's name", name.text))
@@ -244,6 +328,11 @@ impl Reader<'_, '_> {
         }
         fields
     }
+}
+
+/// `a.b` is the field b in the object a.
+pub(crate) fn field_name(text: &str) -> FieldName {
+    text.split('.').map(str::to_owned).collect()
 }
 
 /// The value of a key.

@@ -9,6 +9,24 @@ pub(crate) struct Spec {
     pub(crate) interval_ns: u64,
     /// The kinds of events, at least one, with a weight above 0 in sum.
     pub(crate) kinds: Vec<Kind>,
+    /// The fields that tell an event from every other; every kind has all of them. May be empty.
+    pub(crate) key: Vec<FieldName>,
+    /// What is different in a copy with another body; `None`: the last field that can differ.
+    pub(crate) other_body: Option<FieldName>,
+    /// How the JSON text is wrapped, in this order; mostly empty.
+    pub(crate) encode: Vec<Encoding>,
+}
+
+/// The names on the way to a field, e.g. `["event_specifics", "language_id"]`; never empty.
+pub(crate) type FieldName = Vec<String>;
+
+/// How a payload is wrapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    /// Percent-encoded: all but letters, digits and `-._~`.
+    Url,
+    /// Base64 with padding.
+    Base64,
 }
 
 /// Events of one type and subtype.
@@ -22,11 +40,28 @@ pub(crate) struct Kind {
     pub(crate) fields: Vec<Field>,
 }
 
+impl Kind {
+    /// Whether its events have this field.
+    pub(crate) fn has(&self, name: &FieldName) -> bool {
+        self.fields.iter().any(|field| field.path == *name)
+    }
+
+    /// The field in which a copy with another body differs: the one that the spec names, where
+    /// this kind has it, else the last one outside of the key that can differ.
+    pub(crate) fn other_field<'a>(&'a self, spec: &Spec) -> Option<&'a FieldName> {
+        let fits = |field: &&Field| field.value.can_differ() && !spec.key.contains(&field.path);
+        let named = |field: &&Field| spec.other_body.as_ref() == Some(&field.path);
+        let mut fitting = self.fields.iter().filter(fits);
+        let found = fitting.clone().find(named).or_else(|| fitting.next_back());
+        found.map(|field| &field.path)
+    }
+}
+
 /// One field of an event.
 #[derive(Clone, Debug)]
 pub(crate) struct Field {
-    /// Its path, e.g. `["event_specifics", "language_id"]`; never empty.
-    pub(crate) path: Vec<String>,
+    /// Where it stands.
+    pub(crate) path: FieldName,
     /// How its value is made.
     pub(crate) value: Value,
 }
@@ -72,6 +107,26 @@ pub(crate) enum Value {
     Pattern(String),
     /// A name or place of the `fake` crate.
     Fake(Fake),
+}
+
+impl Value {
+    /// Whether two events can differ in it.
+    pub(crate) fn can_differ(&self) -> bool {
+        match self {
+            Value::Uuid | Value::Fake(_) => true,
+            Value::Integer { min, max } | Value::Decimal { min, max, .. } => min < max,
+            Value::Chance(of) => (1..1 << 32).contains(of),
+            Value::Choice(choices) => {
+                let mut possible = choices.iter().filter(|(_, weight)| *weight > 0);
+                let first = possible.next();
+                possible.any(|(json, _)| first.is_some_and(|(first, _)| first != json))
+            }
+            Value::Pattern(text) => text.contains(['#', '?']),
+            // A time or a number in the stream belongs to the event, not to its body.
+            Value::Time(_) | Value::Sequence => false,
+            Value::EventName | Value::EventType | Value::EventSubtype | Value::Fixed(_) => false,
+        }
+    }
 }
 
 /// How a time is written.

@@ -1,8 +1,14 @@
-//! A spec, compiled: per kind of event the fixed text and what goes between it.
+//! A spec at work: events by their number.
 
-use super::names;
+use std::ops::Range;
+
+use super::compile::{Compiled, Part, compile};
+use super::digits::{Second, decimal, integer, pattern, pick, uuid};
 use super::rng::Rng;
-use super::spec::{Fake, Field, Kind, Spec, TimeFormat, Value};
+use super::spec::{FieldName, Spec};
+
+/// Tells the numbers that decide who is late from those that make events.
+const LATE_SEED: u64 = 0x6c61_7465_6c61_7465;
 
 /// Makes events. Event `n` depends on the seed and `n` alone, so that a duplicate is made by
 /// making the event again: nothing is remembered.
@@ -11,38 +17,54 @@ pub(crate) struct Generator {
     seed: u64,
     start_ms: i64,
     interval_ns: u64,
+    late: Option<Late>,
     /// Which kind: weights, summed up.
     weights: Vec<u64>,
-    kinds: Vec<Vec<Part>>,
+    kinds: Vec<Compiled>,
+    marked: Vec<Range<usize>>,
     second: Second,
 }
 
-#[derive(Debug)]
-enum Part {
-    Literal(Box<[u8]>),
-    Uuid,
-    Sequence,
-    Seconds,
-    Millis,
-    Rfc3339,
-    Integer { min: i64, values: u64 },
-    Decimal { min: i64, values: u64, digits: u32 },
-    Chance(u64),
-    Pool(Vec<Box<[u8]>>),
-    Choice { weights: Vec<u64>, values: Vec<Box<[u8]>> },
-    Pattern(Box<[u8]>),
+/// Some events' time lies behind that of their neighbours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Late {
+    /// So many of 2^32 events.
+    pub(crate) of: u64,
+    /// By how much; ms.
+    pub(crate) by_ms: i64,
 }
 
-/// The second that RFC 3339 times were written for last: neighbours share it.
-#[derive(Debug, Default)]
-struct Second {
-    epoch: Option<i64>,
-    text: String,
+/// One event of the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Item {
+    /// Which event, from 0.
+    pub(crate) number: u64,
+    /// What it is.
+    pub(crate) sort: Sort,
+}
+
+/// Whether an event came before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sort {
+    /// No.
+    New,
+    /// Yes, byte for byte.
+    Copy,
+    /// Yes, and now one field is different.
+    OtherBody {
+        /// Decides how.
+        salt: u64,
+    },
 }
 
 impl Generator {
-    /// Compiles a spec.
-    pub(crate) fn new(spec: &Spec, seed: u64) -> Generator {
+    /// Compiles a spec. [`Generator::marked`] tells where the fields of `marked` stand.
+    pub(crate) fn new(
+        spec: &Spec,
+        seed: u64,
+        late: Option<Late>,
+        marked: &[FieldName],
+    ) -> Generator {
         let mut sum = 0u64;
         let weights = spec.kinds.iter().map(|kind| {
             sum = sum.saturating_add(kind.weight);
@@ -52,241 +74,143 @@ impl Generator {
             seed,
             start_ms: spec.start_ms,
             interval_ns: spec.interval_ns,
+            late,
             weights: weights.collect(),
-            kinds: spec.kinds.iter().map(compile).collect(),
+            kinds: spec.kinds.iter().map(|kind| compile(kind, spec, marked)).collect(),
+            marked: vec![0..0; marked.len()],
             second: Second::default(),
         }
     }
 
-    /// Appends event `number` (from 0) and a newline.
-    pub(crate) fn write(&mut self, number: u64, out: &mut Vec<u8>) {
-        let mut rng = Rng::new(self.seed, number);
+    /// The time of event `number`, were it not late; ms since the Unix epoch.
+    pub(crate) fn on_time_ms(&self, number: u64) -> i64 {
         let passed_ns = u128::from(number) * u128::from(self.interval_ns);
         let passed_ms = i64::try_from(passed_ns / 1_000_000).unwrap_or(i64::MAX);
-        let at_ms = self.start_ms.saturating_add(passed_ms);
-        let kind = pick(&self.weights, &mut rng);
-        for part in self.kinds.get(kind).map_or(&[][..], Vec::as_slice) {
-            match part {
-                Part::Literal(text) => out.extend_from_slice(text),
-                Part::Uuid => uuid(&mut rng, out),
-                Part::Sequence => integer(number.saturating_add(1), out),
-                Part::Seconds => integer(at_ms.div_euclid(1000), out),
-                Part::Millis => integer(at_ms, out),
-                Part::Rfc3339 => self.second.write(at_ms, out),
-                Part::Integer { min, values } => {
-                    integer(min.wrapping_add_unsigned(rng.below(*values)), out);
+        self.start_ms.saturating_add(passed_ms)
+    }
+
+    /// By how much event `number` is late; ms.
+    pub(crate) fn late_ms(&self, number: u64) -> i64 {
+        match self.late {
+            Some(late) if Rng::new(self.seed ^ LATE_SEED, number).below(1 << 32) < late.of => {
+                late.by_ms
+            }
+            _ => 0,
+        }
+    }
+
+    /// Appends the event's JSON text. All copies with another body of an event differ from it in
+    /// the same field, and keep its key.
+    pub(crate) fn write(&mut self, item: Item, out: &mut Vec<u8>) {
+        let mut rng = Rng::new(self.seed, item.number);
+        let time_ms = self.on_time_ms(item.number).saturating_sub(self.late_ms(item.number));
+        let Generator { weights, kinds, marked, second, .. } = self;
+        let Some(kind) = kinds.get(pick(weights, &mut rng)) else { return };
+        let mut made = Made { number: item.number, time_ms, second, marked };
+        for (index, part) in kind.parts.iter().enumerate() {
+            let start = out.len();
+            made.write(part, &mut rng, out);
+            if let Sort::OtherBody { salt } = item.sort
+                && kind.other == Some(index)
+            {
+                let original = out.split_off(start);
+                made.write_other(part, &original, Rng::new(salt, item.number), out);
+            }
+        }
+    }
+
+    /// Where the marked fields of the event that was written last stand in its buffer.
+    pub(crate) fn marked(&self) -> &[Range<usize>] {
+        &self.marked
+    }
+}
+
+/// An event while it is made.
+struct Made<'a> {
+    number: u64,
+    time_ms: i64,
+    second: &'a mut Second,
+    marked: &'a mut [Range<usize>],
+}
+
+impl Made<'_> {
+    #[inline]
+    fn write(&mut self, part: &Part, rng: &mut Rng, out: &mut Vec<u8>) {
+        match part {
+            Part::Literal(text) => out.extend_from_slice(text),
+            Part::Begin(mark) => {
+                if let Some(range) = self.marked.get_mut(*mark) {
+                    range.start = out.len();
                 }
-                Part::Decimal { min, values, digits } => {
-                    decimal(min.wrapping_add_unsigned(rng.below(*values)), *digits, out);
+            }
+            Part::End(mark) => {
+                if let Some(range) = self.marked.get_mut(*mark) {
+                    range.end = out.len();
                 }
-                Part::Chance(of) => {
-                    let yes = rng.below(1 << 32) < *of;
-                    out.extend_from_slice(if yes { b"true" } else { b"false" });
+            }
+            Part::Uuid => uuid(rng, out),
+            Part::Sequence => integer(self.number.saturating_add(1), out),
+            Part::Seconds => integer(self.time_ms.div_euclid(1000), out),
+            Part::Millis => integer(self.time_ms, out),
+            Part::Rfc3339 => self.second.write(self.time_ms, out),
+            Part::Integer { min, values } => {
+                integer(min.wrapping_add_unsigned(rng.below(*values)), out);
+            }
+            Part::Decimal { min, values, digits } => {
+                decimal(min.wrapping_add_unsigned(rng.below(*values)), *digits, out);
+            }
+            Part::Chance(of) => truth(rng.below(1 << 32) < *of, out),
+            Part::Pool(values) => {
+                let index = rng.below(values.len() as u64) as usize;
+                out.extend_from_slice(values.get(index).map_or(&[], |value| value));
+            }
+            Part::Choice { weights, values } => {
+                let index = pick(weights, rng);
+                out.extend_from_slice(values.get(index).map_or(&[], |value| value));
+            }
+            Part::Pattern(text) => pattern(text, rng, out),
+        }
+    }
+
+    /// Writes a value that isn't `original`.
+    fn write_other(&mut self, part: &Part, original: &[u8], mut rng: Rng, out: &mut Vec<u8>) {
+        match part {
+            Part::Chance(_) => truth(original == b"false", out),
+            // By weights, a rare second value might be long in coming.
+            Part::Choice { weights, values } => {
+                let mut sum = 0;
+                let mut others = Vec::new();
+                for (value, upto) in values.iter().zip(weights) {
+                    if *upto > sum && **value != *original {
+                        others.push(value);
+                    }
+                    sum = *upto;
                 }
-                Part::Pool(values) => {
-                    let index = rng.below(values.len() as u64) as usize;
-                    out.extend_from_slice(values.get(index).map_or(&[], |value| value));
+                let index = rng.below(others.len() as u64) as usize;
+                out.extend_from_slice(others.get(index).map_or(original, |value| value));
+            }
+            // `Value::can_differ` made sure that there is another one.
+            _ => {
+                let start = out.len();
+                loop {
+                    self.write(part, &mut rng, out);
+                    if out.get(start..) != Some(original) {
+                        return;
+                    }
+                    out.truncate(start);
                 }
-                Part::Choice { weights, values } => {
-                    let index = pick(weights, &mut rng);
-                    out.extend_from_slice(values.get(index).map_or(&[], |value| value));
-                }
-                Part::Pattern(text) => pattern(text, &mut rng, out),
             }
         }
     }
 }
 
-/// An index by weights that are summed up.
-#[inline]
-fn pick(sums: &[u64], rng: &mut Rng) -> usize {
-    let at = rng.below(sums.last().copied().unwrap_or(0));
-    sums.iter().position(|&sum| at < sum).unwrap_or(0)
-}
-
-#[inline]
-fn integer(value: impl itoa::Integer, out: &mut Vec<u8>) {
-    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
-}
-
-fn decimal(value: i64, digits: u32, out: &mut Vec<u8>) {
-    let unit = 10u64.pow(digits);
-    if value < 0 {
-        out.push(b'-');
-    }
-    let value = value.unsigned_abs();
-    integer(value / unit, out);
-    out.push(b'.');
-    let fraction = value % unit;
-    let mut shown = itoa::Buffer::new();
-    let shown = shown.format(fraction);
-    out.extend(std::iter::repeat_n(b'0', (digits as usize).saturating_sub(shown.len())));
-    out.extend_from_slice(shown.as_bytes());
-}
-
-fn pattern(text: &[u8], rng: &mut Rng, out: &mut Vec<u8>) {
-    out.extend(text.iter().map(|&byte| match byte {
-        b'#' => b'0' + rng.below(10) as u8,
-        b'?' => b'a' + rng.below(26) as u8,
-        byte => byte,
-    }));
-}
-
-/// 16 hexadecimal digits of the number's 16 nibbles, in some order.
-#[inline]
-fn hex(number: u64) -> [u8; 16] {
-    let half = |x: u64| {
-        let x = (x | (x << 16)) & 0x0000_ffff_0000_ffff;
-        let x = (x | (x << 8)) & 0x00ff_00ff_00ff_00ff;
-        let x = (x | (x << 4)) & 0x0f0f_0f0f_0f0f_0f0f;
-        // 1 in each byte that holds 10 or more, which becomes a letter: 39 beyond the digits.
-        let letters = ((x + 0x0606_0606_0606_0606) >> 4) & 0x0101_0101_0101_0101;
-        x + 0x3030_3030_3030_3030 + letters * 39
-    };
-    let both = u128::from(half(number & 0xffff_ffff)) | u128::from(half(number >> 32)) << 64;
-    both.to_le_bytes()
-}
-
-/// A random UUID (RFC 9562, version 4) in quotes.
-fn uuid(rng: &mut Rng, out: &mut Vec<u8>) {
-    let [a0, a1, a2, a3, a4, a5, a6, a7, b0, b1, b2, b3, _, c1, c2, c3] = hex(rng.next());
-    let last = rng.next();
-    let variant = match last >> 62 {
-        0 => b'8',
-        1 => b'9',
-        2 => b'a',
-        _ => b'b',
-    };
-    // The two top bits chose the variant: the last 12 digits come of the 48 bits below.
-    let [e0, e1, e2, e3, e4, e5, e6, e7, f0, f1, f2, f3, d1, d2, d3, _] = hex(last);
-    out.extend_from_slice(&[
-        b'"', a0, a1, a2, a3, a4, a5, a6, a7, b'-', b0, b1, b2, b3, b'-', b'4', c1, c2, c3, b'-',
-        variant, d1, d2, d3, b'-', e0, e1, e2, e3, e4, e5, e6, e7, f0, f1, f2, f3, b'"',
-    ]);
-}
-
-impl Second {
-    fn write(&mut self, at_ms: i64, out: &mut Vec<u8>) {
-        let epoch = at_ms.div_euclid(1000);
-        if self.epoch != Some(epoch) {
-            let time = jiff::Timestamp::from_second(epoch).unwrap_or(jiff::Timestamp::MAX);
-            self.text = time.strftime("\"%Y-%m-%dT%H:%M:%S.").to_string();
-            self.epoch = Some(epoch);
-        }
-        out.extend_from_slice(self.text.as_bytes());
-        let ms = u16::try_from(at_ms.rem_euclid(1000)).unwrap_or(0);
-        let digit = |number: u16| b'0' + (number % 10) as u8;
-        out.extend_from_slice(&[digit(ms / 100), digit(ms / 10), digit(ms), b'Z', b'"']);
-    }
-}
-
-/// Joins what always follows each other.
-#[derive(Default)]
-struct Parts {
-    parts: Vec<Part>,
-    literal: Vec<u8>,
-}
-
-impl Parts {
-    fn text(&mut self, text: &str) {
-        self.literal.extend_from_slice(text.as_bytes());
-    }
-
-    fn part(&mut self, part: Part) {
-        self.end();
-        self.parts.push(part);
-    }
-
-    fn end(&mut self) {
-        if !self.literal.is_empty() {
-            self.parts.push(Part::Literal(std::mem::take(&mut self.literal).into()));
-        }
-    }
-}
-
-fn compile(kind: &Kind) -> Vec<Part> {
-    let mut parts = Parts::default();
-    let fields: Vec<&Field> = kind.fields.iter().collect();
-    object(kind, &fields, 0, &mut parts);
-    parts.text("\n");
-    parts.end();
-    parts.parts
-}
-
-/// Writes the fields that share their first `depth` names as one object, each name once, where
-/// it came first.
-fn object(kind: &Kind, fields: &[&Field], depth: usize, parts: &mut Parts) {
-    parts.text("{");
-    let mut written: Vec<&String> = Vec::new();
-    for field in fields {
-        let Some(name) = field.path.get(depth) else { continue };
-        if written.contains(&name) {
-            continue;
-        }
-        if !written.is_empty() {
-            parts.text(",");
-        }
-        written.push(name);
-        parts.text(&names::json(name));
-        parts.text(":");
-        if field.path.len() == depth + 1 {
-            value(kind, &field.value, parts);
-        } else {
-            let inside: Vec<&Field> = fields
-                .iter()
-                .copied()
-                .filter(|field| field.path.get(depth) == Some(name))
-                .collect();
-            object(kind, &inside, depth + 1, parts);
-        }
-    }
-    parts.text("}");
-}
-
-fn value(kind: &Kind, value: &Value, parts: &mut Parts) {
-    let (event_type, subtype) = kind.name.split_once(':').unwrap_or((&kind.name, &kind.name));
-    match value {
-        Value::Uuid => parts.part(Part::Uuid),
-        Value::EventName => parts.text(&names::json(&kind.name)),
-        Value::EventType => parts.text(&names::json(event_type)),
-        Value::EventSubtype => parts.text(&names::json(subtype)),
-        Value::Time(TimeFormat::EpochSeconds) => parts.part(Part::Seconds),
-        Value::Time(TimeFormat::EpochMillis) => parts.part(Part::Millis),
-        Value::Time(TimeFormat::Rfc3339) => parts.part(Part::Rfc3339),
-        Value::Sequence => parts.part(Part::Sequence),
-        Value::Integer { min, max } => {
-            let values = max.abs_diff(*min).saturating_add(1);
-            parts.part(Part::Integer { min: *min, values });
-        }
-        Value::Decimal { min, max, digits } => {
-            let values = max.abs_diff(*min).saturating_add(1);
-            parts.part(Part::Decimal { min: *min, values, digits: *digits });
-        }
-        Value::Chance(of) => parts.part(Part::Chance(*of)),
-        Value::Choice(choices) => {
-            let mut sum = 0;
-            let sums = choices.iter().map(|(_, weight)| {
-                sum += weight;
-                sum
-            });
-            let weights = sums.collect();
-            let values = choices.iter().map(|(json, _)| json.as_bytes().into()).collect();
-            parts.part(Part::Choice { weights, values });
-        }
-        Value::Fixed(json) => parts.text(json),
-        Value::Pattern(text) => {
-            parts.part(Part::Pattern(names::json(text).into_bytes().into()));
-        }
-        Value::Fake(sort) => parts.part(pool(*sort)),
-    }
-}
-
-fn pool(sort: Fake) -> Part {
-    Part::Pool(names::pool(sort).into_iter().map(|json| json.into_bytes().into()).collect())
+fn truth(value: bool, out: &mut Vec<u8>) {
+    out.extend_from_slice(if value { b"true" } else { b"false" });
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::spec::{Field, Kind, TimeFormat, Value};
     use super::*;
 
     fn generator(fields: Vec<(&str, Value)>) -> Generator {
@@ -295,14 +219,20 @@ mod tests {
             value,
         });
         let kind = Kind { name: "game:resumed".into(), weight: 1, fields: fields.collect() };
-        let spec = Spec { start_ms: 1_000_000_000_123, interval_ns: 1_500_000, kinds: vec![kind] };
-        Generator::new(&spec, 5)
+        let spec = Spec {
+            start_ms: 1_000_000_000_123,
+            interval_ns: 1_500_000,
+            kinds: vec![kind],
+            key: vec![vec!["key".to_owned()]],
+            other_body: None,
+            encode: Vec::new(),
+        };
+        Generator::new(&spec, 5, None, &spec.key)
     }
 
     fn event(generator: &mut Generator, number: u64) -> serde_json::Value {
         let mut out = Vec::new();
-        generator.write(number, &mut out);
-        assert_eq!(out.last(), Some(&b'\n'));
+        generator.write(Item { number, sort: Sort::New }, &mut out);
         serde_json::from_slice(&out).expect("an event is JSON")
     }
 
@@ -316,9 +246,9 @@ mod tests {
             ("a.y.w", Value::EventSubtype),
         ]);
         let mut out = Vec::new();
-        generator.write(0, &mut out);
+        generator.write(Item { number: 0, sort: Sort::New }, &mut out);
         let text = String::from_utf8(out).unwrap();
-        assert_eq!(text, "{\"a\":{\"x\":1,\"y\":{\"z\":3,\"w\":\"resumed\"}},\"b\":2}\n");
+        assert_eq!(text, "{\"a\":{\"x\":1,\"y\":{\"z\":3,\"w\":\"resumed\"}},\"b\":2}");
     }
 
     #[test]
@@ -381,5 +311,39 @@ mod tests {
             assert!(text[0].is_ascii_digit() && text[1].is_ascii_lowercase());
         }
         assert_eq!((least, most), ((-2, -0.05), (2, 0.05)));
+    }
+
+    #[test]
+    fn a_copy_with_another_body_differs_in_one_field_and_keeps_its_key() {
+        let rare = Value::Choice(vec![("1".into(), 1_000_000), ("2".into(), 1)]);
+        for (name, value) in [
+            ("rare", rare),
+            ("chance", Value::Chance(1)),
+            ("integer", Value::Integer { min: 1, max: 2 }),
+            ("pattern", Value::Pattern("#".into())),
+        ] {
+            let mut generator = generator(vec![
+                ("before", Value::Uuid),
+                ("key", Value::Uuid),
+                (name, value),
+                ("after", Value::Sequence),
+            ]);
+            for number in 0..200 {
+                let mut text = |sort| {
+                    let mut out = b"...".to_vec();
+                    generator.write(Item { number, sort }, &mut out);
+                    let key = String::from_utf8(out[generator.marked()[0].clone()].to_vec());
+                    (serde_json::from_slice::<serde_json::Value>(&out[3..]).unwrap(), key.unwrap())
+                };
+                let (mut original, key) = text(Sort::New);
+                assert_eq!(text(Sort::Copy), (original.clone(), key.clone()));
+                assert_eq!(key, original["key"].to_string());
+                let (other, other_key) = text(Sort::OtherBody { salt: 99 });
+                assert_eq!(other_key, key);
+                assert_ne!(original[name], other[name]);
+                original[name] = other[name].clone();
+                assert_eq!(original, other, "only `{name}` differs");
+            }
+        }
     }
 }
