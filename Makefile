@@ -4,12 +4,19 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check crash bench build fmt clippy unit deny changed docs
+.PHONY: help demo test check crash bench build fmt clippy unit deny changed docs python
 
+CACHE := $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/onceflow
 ifeq ($(origin CARGO_TARGET_DIR), undefined)
-CARGO_TARGET_DIR := $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/onceflow/target
+CARGO_TARGET_DIR := $(CACHE)/target
 endif
 export CARGO_TARGET_DIR
+
+# The AWS CLI, boto3, DuckDB, Polars and pyarrow, which some tests talk to or read back with. A
+# folder for each list of versions. Tests that don't find it say so, and count as skipped.
+REQUIREMENTS := tests/python/requirements.txt
+PYTHON_ENV := $(CACHE)/python-$(shell cksum < $(REQUIREMENTS) | cut -d' ' -f1)
+USE_PYTHON = if [ -e "$(PYTHON_ENV)/complete" ]; then export ONCEFLOW_PYTHON="$(PYTHON_ENV)/bin/python"; fi
 
 FLAGS := --workspace --locked
 ONCEFLOW := $(CARGO_TARGET_DIR)/release/onceflow
@@ -26,12 +33,19 @@ demo: build ## Builds, then runs the main job on real events and shows what happ
 build: ## The release build
 	@cargo build --release $(FLAGS)
 
-test: fmt clippy unit deny ## Every check that a change must pass
+test: fmt clippy python unit deny ## Every check that a change must pass
 
-check: fmt clippy changed ## Before each commit: formatting, lints, and the tests of what changed
+check: fmt clippy python changed ## Before each commit: formatting, lints, and the tests of what changed
 
-crash: ## Kills the real program at 30 random moments instead of 5
-	$(call phase,crash,ONCEFLOW_KILLS=30 cargo test $(FLAGS) -p onceflow --test it -- kill --nocapture)
+crash: python ## Kills the real program at 30 random moments instead of 5, and at 50 under load of SDKs
+	$(call phase,crash,$(USE_PYTHON); \
+	  ONCEFLOW_KILLS=30 ONCEFLOW_LOAD_KILLS=50 cargo test $(FLAGS) -p onceflow --test it -- kill --nocapture)
+
+python:
+	$(call phase,python,if [ -e "$(PYTHON_ENV)/complete" ]; then :; \
+	  elif python3 -m venv "$(PYTHON_ENV)" && "$(PYTHON_ENV)/bin/pip" install -q -r $(REQUIREMENTS); \
+	  then touch "$(PYTHON_ENV)/complete"; \
+	  else echo "python3 with venv and pip isn't there: tests that need it will be skipped by name"; fi)
 
 fmt:
 	$(call phase,fmt,cargo fmt --all -- --check)
@@ -40,11 +54,11 @@ clippy:
 	$(call phase,clippy,cargo clippy $(FLAGS) --all-targets -- -D warnings)
 
 unit:
-	$(call phase,unit,cargo test $(FLAGS) --no-fail-fast)
+	$(call phase,unit,$(USE_PYTHON); cargo test $(FLAGS) --no-fail-fast)
 
 # The crates that differ from the last commit, and the program, whose tests walk through all.
 changed:
-	$(call phase,tests of what changed,\
+	$(call phase,tests of what changed,$(USE_PYTHON); \
 	  crates=$$(git status --porcelain -- crates | cut -c4- | cut -d/ -f2 | sort -u | sed 's/^/-p /' | xargs); \
 	  cargo test --locked $$crates -p onceflow)
 

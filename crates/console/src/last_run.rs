@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::metrics::NAMES_MAX;
+use crate::now::{Now, QueueNow, StreamNow};
+
 /// The note's name in the data folder.
 pub const FILE: &str = "last-run.json";
 /// The form of the note that this program writes.
@@ -31,12 +34,93 @@ pub struct LastRun {
     pub ended_ms: Option<i64>,
     /// Its pipes.
     pub pipes: Vec<PipeRun>,
+    /// The embedded broker, as it was seen last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broker: Option<BrokerRun>,
     /// Warnings that it logged.
     pub warnings: u64,
     /// Errors that it logged.
     pub errors: u64,
     /// The first of them, each once.
     pub messages: Vec<String>,
+}
+
+/// The embedded broker, as it was seen at some moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BrokerRun {
+    /// When; ms since the Unix epoch.
+    pub at_ms: i64,
+    /// Its queues.
+    pub queues: Vec<QueueRun>,
+    /// Its streams.
+    pub streams: Vec<StreamRun>,
+}
+
+/// A queue, as it was seen at some moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueRun {
+    /// Its name.
+    pub queue: String,
+    /// Messages that could be received.
+    pub visible: u64,
+    /// Received, neither deleted nor back.
+    pub in_flight: u64,
+    /// Not yet visible.
+    pub delayed: u64,
+    /// Age of the oldest message; ms.
+    pub oldest_age_ms: i64,
+    /// Messages ever sent.
+    pub sent: u64,
+    /// Messages that the retention removed.
+    pub expired: u64,
+}
+
+/// A stream, as it was seen at some moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamRun {
+    /// Its name.
+    pub stream: String,
+    /// Number of its shards.
+    pub shards: u64,
+    /// Records that were kept.
+    pub records: u64,
+    /// Age of the oldest record; ms.
+    pub oldest_age_ms: i64,
+    /// Records ever put.
+    pub put: u64,
+    /// Bytes on disk.
+    pub bytes: u64,
+}
+
+impl BrokerRun {
+    /// Out of how a program stands; `None` without a broker.
+    #[must_use]
+    pub fn new(now: &Now) -> Option<BrokerRun> {
+        now.broker_bytes?;
+        let age = |from_ms: Option<i64>| from_ms.map_or(0, |from_ms| (now.at_ms - from_ms).max(0));
+        let queue = |queue: &QueueNow| QueueRun {
+            queue: queue.name.clone(),
+            visible: queue.statistics.visible,
+            in_flight: queue.statistics.in_flight,
+            delayed: queue.statistics.delayed,
+            oldest_age_ms: age(queue.statistics.oldest_sent_ms),
+            sent: queue.statistics.sent,
+            expired: queue.statistics.expired,
+        };
+        let stream = |stream: &StreamNow| StreamRun {
+            stream: stream.name.clone(),
+            shards: stream.shards as u64,
+            records: stream.statistics.records,
+            oldest_age_ms: age(stream.statistics.oldest_ms),
+            put: stream.statistics.put,
+            bytes: stream.statistics.bytes_on_disk,
+        };
+        Some(BrokerRun {
+            at_ms: now.at_ms,
+            queues: now.queues.iter().take(NAMES_MAX).map(queue).collect(),
+            streams: now.streams.iter().take(NAMES_MAX).map(stream).collect(),
+        })
+    }
 }
 
 /// One pipe of a run.

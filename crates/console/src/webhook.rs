@@ -84,11 +84,8 @@ impl Drop for Webhook {
 fn call_all(url: &str, waiting: &Receiver<String>, ending: &AtomicBool) {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let tls = ureq::tls::TlsConfig::builder().unversioned_rustls_crypto_provider(provider).build();
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_global(Some(CALL_MAX))
-        .tls_config(tls)
-        .build()
-        .into();
+    let agent: ureq::Agent =
+        ureq::Agent::config_builder().timeout_global(Some(CALL_MAX)).tls_config(tls).build().into();
     for text in waiting {
         let call = || {
             let request = agent.post(url).header("Content-Type", "application/json");

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use broker::BrokerError;
 use dedup::ledger::LedgerError;
+use gateway::GatewayError;
 use pipe::RunError;
 use pipe::engine::PipeError;
 
@@ -59,6 +60,16 @@ impl From<RunError> for Failure {
             RunError::Ledger(error) => ledger(error),
             RunError::Pipe { error, .. } => pipe(error),
             RunError::Broker(error) => broker(error),
+        };
+        Failure::new(exit, error)
+    }
+}
+
+impl From<GatewayError> for Failure {
+    fn from(error: GatewayError) -> Failure {
+        let exit = match &error {
+            GatewayError::NotLoopback { .. } | GatewayError::Option { .. } => Exit::Usage,
+            _ => Exit::Failed,
         };
         Failure::new(exit, error)
     }

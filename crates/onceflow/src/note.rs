@@ -2,9 +2,10 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use console::last_run::{FILE, LastRun, PipeRun, SinkRun, VERSION};
+use console::last_run::{BrokerRun, FILE, LastRun, PipeRun, SinkRun, VERSION};
+use console::now::Now;
 use event::Clock as _;
 use journal::Disk;
 use pipe::RunSummary;
@@ -13,6 +14,9 @@ use pipe::config::{PipeConfig, SinkKind};
 use crate::logs::Notes;
 use crate::test_clock::OffsetClock;
 
+/// How often the broker's part is written; ms.
+const EVERY_MS: i64 = 5_000;
+
 /// The note of the run that is under way.
 #[derive(Clone)]
 pub(crate) struct Note {
@@ -20,6 +24,7 @@ pub(crate) struct Note {
     disk: Arc<dyn Disk>,
     clock: OffsetClock,
     run: LastRun,
+    seen: Arc<Mutex<Option<BrokerRun>>>,
 }
 
 impl Note {
@@ -37,7 +42,23 @@ impl Note {
             pipes: configs.iter().map(|config| pipe_run(config, data_dir)).collect(),
             ..LastRun::default()
         };
-        Note { data_dir: data_dir.to_owned(), disk, clock, run }
+        Note { data_dir: data_dir.to_owned(), disk, clock, run, seen: Arc::default() }
+    }
+
+    /// Notes how the broker stands, every few seconds.
+    pub(crate) fn look(&self, now: &Now) {
+        let Some(broker) = BrokerRun::new(now) else { return };
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = seen.as_ref().is_none_or(|seen| (broker.at_ms - seen.at_ms).abs() >= EVERY_MS);
+        if due {
+            self.write(&LastRun { broker: Some(broker.clone()), ..self.run.clone() });
+            *seen = Some(broker);
+        }
+    }
+
+    /// How the broker stood when the run ended.
+    pub(crate) fn last_look(&self, now: &Now) {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = BrokerRun::new(now);
     }
 
     /// The data folder is ours.
@@ -53,6 +74,7 @@ impl Note {
             return;
         }
         let mut run = self.run.clone();
+        run.broker.clone_from(&self.seen.lock().unwrap_or_else(PoisonError::into_inner));
         run.ended_ms = Some(self.clock.now_ms());
         run.warnings = notes.warnings;
         run.errors = notes.errors;

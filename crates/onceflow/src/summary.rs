@@ -1,5 +1,6 @@
 //! What a run did, at its end.
 
+use console::now::process;
 use console::{report, show};
 use event::Outcome;
 use pipe::{PipeSummary, RunSummary};
@@ -87,27 +88,8 @@ pub(crate) fn json(summary: &RunSummary) -> String {
     let whole = serde_json::json!({
         "version": 1,
         "pipes": pipes,
-        "memory_bytes_peak": memory_bytes_peak(),
-        "cpu_ms": cpu_ms(),
+        "memory_bytes_peak": process::memory_bytes_peak(),
+        "cpu_ms": process::cpu_ms(),
     });
     format!("{whole:#}\n")
-}
-
-/// Most memory that this process ever held, as the system counts it.
-fn memory_bytes_peak() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1024)
-}
-
-/// CPU time of all threads so far, in ms; the system counts it in hundredths of a second.
-fn cpu_ms() -> Option<u64> {
-    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-    // The program's name stands in brackets and may hold blanks.
-    let after = stat.get(stat.rfind(')')? + 1..)?;
-    let mut fields = after.split_ascii_whitespace().skip(11);
-    let user: u64 = fields.next()?.parse().ok()?;
-    let system: u64 = fields.next()?.parse().ok()?;
-    Some((user + system) * 10)
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use broker::{Broker, BrokerOptions};
@@ -97,6 +98,7 @@ pub struct Session {
     ledger: Arc<Ledger>,
     broker: Option<Arc<Broker>>,
     pipes: Vec<Arc<PipeStatus>>,
+    refused: AtomicBool,
 }
 
 impl Session {
@@ -146,6 +148,7 @@ impl Session {
             ledger,
             broker: None,
             pipes: configs.iter().map(status).collect(),
+            refused: AtomicBool::new(false),
         })
     }
 
@@ -162,6 +165,26 @@ impl Session {
     #[must_use]
     pub fn ledger(&self) -> &Arc<Ledger> {
         &self.ledger
+    }
+
+    pub(crate) fn disk(&self) -> &Arc<dyn Disk> {
+        &self.options.disk
+    }
+
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.options.clock
+    }
+
+    /// The embedded broker, if it is open.
+    #[must_use]
+    pub fn broker(&self) -> Option<&Arc<Broker>> {
+        self.broker.as_ref()
+    }
+
+    /// Whether a pipe could not be started.
+    #[must_use]
+    pub fn has_failed_to_start(&self) -> bool {
+        self.refused.load(Ordering::Acquire)
     }
 
     /// How the pipes stand, in the order of the configs.
@@ -189,6 +212,7 @@ impl Session {
         for (config, status) in self.configs.iter().zip(&self.pipes) {
             let built = build(config, &shared).map_err(|error| {
                 status.set(Phase::Failed(error.to_string()));
+                self.refused.store(true, Ordering::Release);
                 RunError::Pipe { pipe: config.pipe.clone(), error }
             })?;
             status.opened(built.source.status());

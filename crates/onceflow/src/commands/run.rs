@@ -1,23 +1,17 @@
 //! `run`: pipes until their sources end, or until somebody asks to stop.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use event::source::Stop;
-use journal::{Disk, RealDisk};
+use pipe::RunSummary;
 use pipe::config::{PipeConfig, SinkKind};
-use pipe::tap::TapHub;
-use pipe::{RunOptions, RunSummary};
 
 use super::load;
 use crate::exit::{self, Exit, Failure};
 use crate::logs::Noted;
-use crate::note::Note;
 use crate::print::out;
-use crate::progress::{self, MovingLine};
-use crate::signals;
+use crate::progress::MovingLine;
+use crate::running::{self, Plan};
 use crate::summary;
-use crate::tap;
 use crate::test_clock::OffsetClock;
 
 /// What `run` was asked to do.
@@ -31,7 +25,7 @@ pub(crate) struct Asked {
 }
 
 pub(crate) fn run(
-    asked: &Asked,
+    asked: Asked,
     clock: &OffsetClock,
     noted: &Noted,
     moving: MovingLine,
@@ -42,59 +36,22 @@ pub(crate) fn run(
             "--json prints the summary to standard output, where a sink of this run writes too",
         ));
     }
-    let stop = Stop::default();
-    signals::listen(stop.clone())?;
-    let disk: Arc<dyn Disk> = Arc::new(RealDisk::new());
-    let taps = TapHub::default();
-    let options = RunOptions {
-        data_dir: asked.data_dir.clone(),
+    let plan = Plan {
+        configs,
+        data_dir: asked.data_dir,
         reread: asked.reread,
-        stop,
-        disk: Arc::clone(&disk),
-        clock: Arc::new(clock.clone()),
-        taps: taps.clone(),
-        onceflow_version: env!("CARGO_PKG_VERSION").to_owned(),
+        progress_lines: asked.progress_lines,
+        front: None,
     };
-    let note = Note::new(&asked.data_dir, Arc::clone(&disk), clock.clone(), &configs);
-    let companion = {
-        let (note, data_dir) = (note.clone(), asked.data_dir.clone());
-        progress::start(taps.clone(), asked.progress_lines, moving, move || {
-            note.started();
-            tap::serve(&data_dir, &disk, &taps)
-        })
-    };
-    for config in &configs {
-        tracing::info!(pipe = config.pipe, data_dir = %asked.data_dir.display(), "starts");
-    }
-    let result = pipe::run(&configs, &options);
-    if let Some(server) = companion.end() {
-        server.close();
-    }
-    let summary = result?;
-    log_end(&summary);
-    note.ended(&summary, &noted.notes());
+    let summary = running::run(plan, clock, noted, moving)?;
     finish(&summary, asked.json)
 }
 
-fn log_end(summary: &RunSummary) {
-    for pipe in &summary.pipes {
-        let totals = &pipe.totals;
-        tracing::info!(
-            pipe = pipe.name,
-            received = totals.received,
-            batches = totals.batches,
-            reread = totals.reread,
-            elapsed_ms = u64::try_from(pipe.elapsed.as_millis()).unwrap_or(u64::MAX),
-            "ended"
-        );
-    }
-}
-
-fn writes_to_stdout(config: &PipeConfig) -> bool {
+pub(super) fn writes_to_stdout(config: &PipeConfig) -> bool {
     config.sinks.iter().any(|sink| matches!(sink.kind, SinkKind::Stdout))
 }
 
-fn finish(summary: &RunSummary, json: bool) -> Result<Exit, Failure> {
+pub(super) fn finish(summary: &RunSummary, json: bool) -> Result<Exit, Failure> {
     if json {
         out(summary::json(summary))?;
     } else {
