@@ -28,6 +28,8 @@ pub struct SinkEntry {
 #[rustfmt::skip]
 pub const SOURCES: &[SourceEntry] = &[
     SourceEntry { name: "file", resumes: true, about: "NDJSON files: a path, a glob, .gz, .zst, or - for standard input" },
+    SourceEntry { name: "kinesis", resumes: true, about: "a stream: of the embedded broker, or behind an endpoint" },
+    SourceEntry { name: "sqs", resumes: true, about: "a queue: of the embedded broker, or behind an endpoint" },
 ];
 
 /// Every sink of this build.
@@ -36,5 +38,7 @@ pub const SINKS: &[SinkEntry] = &[
     SinkEntry { name: "file", guarantee: Guarantee::ExactlyOnce, about: "one NDJSON file, appended in place" },
     SinkEntry { name: "stdout", guarantee: Guarantee::AtLeastOnce, about: "standard output" },
     SinkEntry { name: "lake", guarantee: Guarantee::ExactlyOnce, about: "NDJSON by minute in a lake's folder" },
+    SinkEntry { name: "kinesis", guarantee: Guarantee::ExactlyOnce, about: "a stream of the embedded broker" },
+    SinkEntry { name: "sqs", guarantee: Guarantee::ExactlyOnce, about: "a queue of the embedded broker" },
     SinkEntry { name: "rejected", guarantee: Guarantee::ExactlyOnce, about: "what can't be used, whole, with the reason" },
 ];

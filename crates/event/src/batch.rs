@@ -70,6 +70,45 @@ pub enum Offsets {
     },
     /// One offset an event; an event ends just before the next whole number.
     Listed(Vec<Offset>),
+    /// Events of several shards in one order: that of a stream's journal, or of a merge by arrival.
+    Mixed(Mixed),
+    /// Messages of a queue: each has an id instead of a position, and is acknowledged by itself.
+    Messages(Messages),
+}
+
+/// Where the events of a mixed extent stand: [`Extent::shard`], [`Extent::start`],
+/// [`Extent::end`] and [`Extent::mark`] say nothing then.
+#[derive(Clone, Debug, Default)]
+pub struct Mixed {
+    /// The shards.
+    pub shards: Vec<MixedShard>,
+    /// The shard of each event, as an index into `shards`.
+    pub of: Vec<u16>,
+    /// The offset of each event; it ends just before the next whole number.
+    pub offsets: Vec<Offset>,
+}
+
+/// One shard of a mixed extent.
+#[derive(Clone, Debug)]
+pub struct MixedShard {
+    /// The shard.
+    pub shard: ShardId,
+    /// Its range that is settled once all of its events are: from here …
+    pub start: Offset,
+    /// … to here, exclusive.
+    pub end: Offset,
+    /// As [`Extent::mark`].
+    pub mark: Option<Vec<u8>>,
+}
+
+/// What the events of an extent of messages are known by. [`Batch::position`] gives the id as a
+/// number, since positions there only tell events apart.
+#[derive(Clone, Debug, Default)]
+pub struct Messages {
+    /// Hash of queue and message id, of each event.
+    pub ids: Vec<u128>,
+    /// Until when a settled id is remembered at the latest; ms since the Unix epoch.
+    pub until_ms: i64,
 }
 
 /// A run of a batch's events that one read of one shard gave.
@@ -93,6 +132,20 @@ pub struct Extent {
     pub end: Offset,
     /// What the source wants back at the next start, once everything up to `end` is settled.
     pub mark: Option<Vec<u8>>,
+}
+
+/// What a broker said of an event beside its payload: name, type and value of each attribute.
+pub type Attributes = std::sync::Arc<[Attribute]>;
+
+/// An attribute of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attribute {
+    /// Its name.
+    pub name: String,
+    /// Its type, as its broker calls it: `String`, `Number.int`, `Binary`.
+    pub data_type: String,
+    /// The value; text but for binary ones.
+    pub value: Bytes,
 }
 
 /// Why an event was rejected.
@@ -138,6 +191,11 @@ pub struct Batch {
     pub carried: bool,
     /// Payloads too long for the buffer, by event index.
     pub spilled: Vec<(u32, std::sync::Arc<dyn Spilled>)>,
+    /// Attributes of the events that have some, by event index, ascending.
+    pub attributes: Vec<(u32, Attributes)>,
+    /// Events that the source's retention removed before they were read (P1); their positions are
+    /// within the ranges of the extents. Counted once, outside the balance.
+    pub expired: u64,
 }
 
 impl Batch {
@@ -218,6 +276,34 @@ impl Batch {
                 let start = offsets.get(index - events.start).copied().unwrap_or(extent.start);
                 (start, start.next())
             }
+            Offsets::Mixed(mixed) => {
+                let start = mixed.offsets.get(index - events.start).copied().unwrap_or_default();
+                (start, start.next())
+            }
+            Offsets::Messages(messages) => {
+                let id = messages.ids.get(index - events.start).copied().unwrap_or_default();
+                let start = Offset::from_parts(0, id);
+                (start, start.next())
+            }
         }
+    }
+
+    /// The attributes of event `index`; empty for most.
+    #[must_use]
+    pub fn attributes(&self, index: usize) -> &[Attribute] {
+        let found = self.attributes.binary_search_by_key(&index, |(event, _)| *event as usize);
+        found.ok().and_then(|at| self.attributes.get(at)).map_or(&[], |(_, all)| all)
+    }
+}
+
+impl Extent {
+    /// The shard of event `index` of the batch.
+    #[must_use]
+    pub fn shard_of(&self, index: usize) -> &ShardId {
+        let Offsets::Mixed(mixed) = &self.offsets else { return &self.shard };
+        let within = index.checked_sub(self.first_event as usize);
+        let of = within.and_then(|within| mixed.of.get(within)).copied();
+        let shard = of.and_then(|of| mixed.shards.get(usize::from(of)));
+        shard.map_or(&self.shard, |mixed| &mixed.shard)
     }
 }

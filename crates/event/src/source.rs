@@ -1,8 +1,8 @@
 //! Where a pipe reads.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::batch::Batch;
@@ -39,7 +39,8 @@ impl Stop {
 /// What a call of [`Source::receive`] gave.
 #[derive(Debug)]
 pub enum Received {
-    /// Events, at least one.
+    /// Events, or ranges that are settled without any: where a pipe begins, and what its source's
+    /// retention removed.
     Batch(Batch),
     /// Nothing just now; ask again.
     Idle,
@@ -68,6 +69,59 @@ pub trait Source: Send {
     fn remarks(&self) -> Vec<String> {
         Vec::new()
     }
+
+    /// How far the source is behind, for metrics and alarms; `None` where it doesn't know.
+    fn status(&self) -> Option<Arc<SourceStatus>> {
+        None
+    }
+}
+
+/// How a source is, at any moment: written by its threads, read by metrics and alarms.
+#[derive(Debug, Default)]
+pub struct SourceStatus {
+    /// Events that are there and not received yet.
+    pub behind_events: AtomicU64,
+    /// Age of the oldest of them, or of the oldest that is received and not acknowledged; ms.
+    pub behind_ms: AtomicU64,
+    /// How long the source keeps what isn't read; ms, 0 while it isn't known.
+    pub retention_ms: AtomicU64,
+    /// Events that the retention removed before this run read them.
+    pub expired: AtomicU64,
+    /// Message ids that are remembered.
+    pub message_ids: AtomicU64,
+    /// Calls that failed and are tried again.
+    pub errors: AtomicU64,
+    last_error: Mutex<Option<String>>,
+}
+
+impl SourceStatus {
+    /// Notes a call that failed and is tried again.
+    pub fn failed(&self, error: String) {
+        self.errors.fetch_add(1, Ordering::Relaxed);
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+    }
+
+    /// What the last call that failed said.
+    #[must_use]
+    pub fn last_error(&self) -> Option<String> {
+        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether the oldest event that isn't settled has passed half of the retention (P1).
+    #[must_use]
+    pub fn is_half_expired(&self) -> bool {
+        let retention_ms = self.retention_ms.load(Ordering::Relaxed);
+        retention_ms > 0 && self.behind_ms.load(Ordering::Relaxed) >= retention_ms / 2
+    }
+}
+
+/// How long the id of a settled message is remembered from now on (DESIGN §3 "Queues").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryChange {
+    /// As in [`crate::batch::Messages::ids`].
+    pub id: u128,
+    /// Until when; ms since the Unix epoch. `None`: the message can't come again.
+    pub until_ms: Option<i64>,
 }
 
 /// Tells a source which events are settled: after the commit, never before (P1).
@@ -78,6 +132,11 @@ pub trait Acker: Send {
     /// [`SourceError`]; what was committed stays committed, so the event comes again and is
     /// recognised.
     fn settled(&mut self, batch: &Batch) -> Result<(), SourceError>;
+
+    /// What became known of settled messages since the last call; goes into the next record.
+    fn memory_changes(&mut self) -> Vec<MemoryChange> {
+        Vec::new()
+    }
 }
 
 /// The acker of sources that need no telling: the ledger's positions are enough.

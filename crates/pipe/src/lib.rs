@@ -9,6 +9,7 @@
 //! that a batch goes through); what is decided from one event alone is in [`prepare`] and
 //! [`stage`].
 
+mod broker_parts;
 pub mod config;
 pub mod engine;
 pub mod plan;

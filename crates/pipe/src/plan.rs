@@ -19,6 +19,7 @@ use event::source::{BatchLimits, Source};
 use journal::Disk;
 use lake::{By, StagingOptions, StagingSink};
 
+use crate::broker_parts;
 use crate::config::{
     self, ClockChoice, DedupConfig, LakeTime, Late, PipeConfig, SinkConfig, SinkKind, SourceConfig,
     TypePattern,
@@ -168,9 +169,8 @@ fn source(
             let state = ledger.source_state();
             Ok(Box::new(FileSource::open(options, &state, Arc::clone(shared.clock))?))
         }
-        SourceConfig::Kinesis(_) | SourceConfig::Sqs(_) => {
-            Err(PipeError::Config("sources on brokers aren't wired".into()))
-        }
+        SourceConfig::Kinesis(kinesis) => broker_parts::stream_source(kinesis, shared, ledger),
+        SourceConfig::Sqs(sqs) => broker_parts::queue_source(sqs, shared, ledger),
     }
 }
 
@@ -236,9 +236,8 @@ fn one_sink(
             };
             Box::new(StagingSink::new(options, identity, disk, Arc::clone(shared.clock)))
         }
-        SinkKind::Kinesis(_) | SinkKind::Sqs(_) => {
-            return Err(PipeError::Config("sinks on brokers aren't wired".into()));
-        }
+        SinkKind::Kinesis(kinesis) => broker_parts::stream_sink(kinesis, identity, shared)?,
+        SinkKind::Sqs(sqs) => broker_parts::queue_sink(sqs, identity, shared)?,
     })
 }
 

@@ -127,9 +127,8 @@ impl Preparer {
         for number in 0..batch.spilled.len() {
             let Some((index, payload)) = batch.spilled.get(number) else { break };
             let (index, len) = (*index as usize, payload.len());
-            let detail =
-                format!("{len} bytes, over event_bytes_max = {} bytes", self.plan.event_bytes_max);
-            batch.reject(index, "event_too_large", detail);
+            let Rejection { reason, detail } = too_large(len, self.plan.event_bytes_max);
+            batch.reject(index, reason, detail);
         }
     }
 
@@ -140,6 +139,9 @@ impl Preparer {
         rewritten: &mut Vec<u8>,
     ) -> Result<Verdict, Rejection> {
         let plan = &*self.plan;
+        if raw.len() > plan.event_bytes_max {
+            return Err(too_large(raw.len() as u64, plan.event_bytes_max));
+        }
         self.decoded.clear();
         let decoded = match self.decoder.decode(raw, &mut self.decoded) {
             Ok(Decoded::Same) => None,
@@ -190,6 +192,11 @@ fn span(start: usize, end: usize) -> Result<Span, Rejection> {
             detail: "the batch's decoded payloads exceed 4 GiB: lower batch.bytes_max".into(),
         }),
     }
+}
+
+fn too_large(bytes: u64, bytes_max: usize) -> Rejection {
+    let detail = format!("{bytes} bytes, over event_bytes_max = {bytes_max} bytes");
+    Rejection { reason: "event_too_large", detail }
 }
 
 fn rejection(reason: &'static str, detail: &dyn std::fmt::Display) -> Rejection {

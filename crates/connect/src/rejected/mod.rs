@@ -1,6 +1,7 @@
 //! The rejected file: every event that can't be used, whole, with the reason. One JSON row each:
 //! `{"reason","detail","pipe","source","shard","offset","received","bytes","raw"}`; `raw` is the
-//! payload as it came, or `raw_base64` where it is no UTF-8 or too long for memory.
+//! payload as it came, or `raw_base64` where it is no UTF-8 or too long for memory. An event that came
+//! with attributes has them as `attributes`, before the payload.
 
 mod read;
 mod row;
@@ -77,7 +78,8 @@ impl RejectedSink {
             let origin = Origin {
                 pipe: &self.identity.pipe,
                 source: &self.source,
-                shard: &extent.shard,
+                shard: extent.shard_of(index),
+                attributes: rows.batch.attributes(index),
                 offset,
                 received_ms: extent.received_ms,
             };

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use event::batch::{Rejection, Spilled};
+use event::batch::{Attribute, Rejection, Spilled};
 use event::position::Offset;
 use jiff::Timestamp;
 
@@ -12,6 +12,7 @@ pub(super) struct Origin<'a> {
     pub(super) source: &'a str,
     pub(super) shard: &'a str,
     pub(super) offset: Offset,
+    pub(super) attributes: &'a [Attribute],
     pub(super) received_ms: i64,
 }
 
@@ -76,6 +77,32 @@ fn begin(out: &mut Vec<u8>, rejection: Option<&Rejection>, origin: &Origin<'_>, 
     };
     out.extend_from_slice(offset.as_bytes());
     out.extend_from_slice(format!(r#","bytes":{bytes}"#).as_bytes());
+    if !origin.attributes.is_empty() {
+        push_attributes(out, origin.attributes);
+    }
+}
+
+fn push_attributes(out: &mut Vec<u8>, attributes: &[Attribute]) {
+    for (index, attribute) in attributes.iter().enumerate() {
+        out.extend_from_slice(if index == 0 { br#","attributes":["# } else { b"," });
+        out.extend_from_slice(br#"{"name":"#);
+        push_string(out, &attribute.name);
+        out.extend_from_slice(br#","type":"#);
+        push_string(out, &attribute.data_type);
+        match std::str::from_utf8(&attribute.value) {
+            Ok(text) => {
+                out.extend_from_slice(br#","value":"#);
+                push_string(out, text);
+            }
+            Err(_) => {
+                out.extend_from_slice(br#","value_base64":""#);
+                push_base64(out, &attribute.value);
+                out.push(b'"');
+            }
+        }
+        out.push(b'}');
+    }
+    out.push(b']');
 }
 
 /// Appends a JSON string.

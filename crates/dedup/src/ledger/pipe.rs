@@ -101,6 +101,12 @@ impl PipeLedger {
         self.with_state(|pipe| pipe.positions.clone())
     }
 
+    /// Ids of settled messages that may come again, with the time until which they are remembered.
+    #[must_use]
+    pub fn message_ids(&self) -> std::collections::BTreeMap<u128, i64> {
+        self.with_state(|pipe| pipe.message_ids.clone())
+    }
+
     /// What a sink recovers from; that of a new sink when the ledger doesn't know it.
     #[must_use]
     pub fn sink_state(&self, sink: &str) -> SinkState {

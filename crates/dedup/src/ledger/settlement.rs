@@ -76,6 +76,8 @@ pub struct CounterChange {
     pub types: Vec<(String, [u64; 6])>,
     /// Settled positions that recovery dropped; outside the balance.
     pub reread: u64,
+    /// Events that the source's retention removed before they were read; outside the balance.
+    pub expired: u64,
     /// How many events the pipe itself counts as received (in this or an earlier record) and
     /// unsettled after this record, parked ones included, by minute of receipt. Absolute: a minute
     /// that isn't named has none.

@@ -5,7 +5,7 @@ use journal::Position;
 
 use super::OnDisk;
 use super::cursor::{Cursor, Decoded, put_i64, put_list, put_option, put_str, put_u64};
-use crate::state::LedgerState;
+use crate::state::{LedgerState, SourceCounters};
 
 /// A checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +35,7 @@ impl OnDisk for CheckpointRecord {
         put_list(out, state.pipes.iter(), |out, pipe| pipe.put(out));
         put_list(out, state.sources.iter(), |out, source| source.put(out));
         put_list(out, state.runs.iter(), |out, run| run.put(out));
+        put_expired(out, &state.sources);
     }
 
     fn take(cursor: &mut Cursor<'_>) -> Decoded<Self> {
@@ -46,8 +47,9 @@ impl OnDisk for CheckpointRecord {
         let void = cursor.list(|cursor| cursor.u64().map(Position))?;
         let scopes = cursor.list(OnDisk::take)?;
         let pipes = cursor.list(OnDisk::take)?;
-        let sources = cursor.list(OnDisk::take)?;
+        let mut sources: Vec<SourceCounters> = cursor.list(OnDisk::take)?;
         let runs = cursor.list(OnDisk::take)?;
+        take_expired(cursor, &mut sources)?;
         let state = LedgerState {
             ledger_id,
             epoch,
@@ -60,6 +62,35 @@ impl OnDisk for CheckpointRecord {
         };
         Ok(Self { made_ms, keys_after, void, state })
     }
+}
+
+/// What expired, of the sources that lost something. Last in its record and left out where there is
+/// nothing to say, so that records without it read as they always did.
+fn put_expired(out: &mut Vec<u8>, sources: &[SourceCounters]) {
+    let lossy: Vec<(usize, u64)> = sources
+        .iter()
+        .enumerate()
+        .filter(|(_, source)| source.expired > 0)
+        .map(|(number, source)| (number, source.expired))
+        .collect();
+    if !lossy.is_empty() {
+        put_list(out, lossy.into_iter(), |out, (number, expired)| {
+            put_u64(out, number as u64);
+            put_u64(out, expired);
+        });
+    }
+}
+
+fn take_expired(cursor: &mut Cursor<'_>, sources: &mut [SourceCounters]) -> Decoded<()> {
+    if cursor.is_at_end() {
+        return Ok(());
+    }
+    let lossy: Vec<(u16, u64)> = cursor.list(|cursor| Ok((cursor.u16()?, cursor.u64()?)))?;
+    for (number, expired) in lossy {
+        let missing = cursor.missing("source that lost events");
+        sources.get_mut(usize::from(number)).ok_or(missing)?.expired = expired;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -95,8 +126,12 @@ mod tests {
         #[test]
         fn checkpoints_round_trip(
             (made_ms, keys_after, void) in any::<(i64, Option<u64>, Vec<u64>)>(),
-            state in any_state(),
+            mut state in any_state(),
+            expired: u64,
         ) {
+            if let Some(source) = state.sources.last_mut() {
+                source.expired = expired;
+            }
             let (keys_after, void) =
                 (keys_after.map(Position), void.into_iter().map(Position).collect());
             let record = CheckpointRecord { made_ms, keys_after, void, state };

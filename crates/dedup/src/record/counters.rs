@@ -69,6 +69,10 @@ impl OnDisk for CounterChange {
         put_list(out, self.types.iter(), |out, one| one.put(out));
         put_u64(out, self.reread);
         put_list(out, self.in_flight.iter(), |out, minute| minute.put(out));
+        // Last in its record, so that records without it read as they always did.
+        if self.expired > 0 {
+            put_u64(out, self.expired);
+        }
     }
 
     fn take(cursor: &mut Cursor<'_>) -> Decoded<Self> {
@@ -77,6 +81,7 @@ impl OnDisk for CounterChange {
             types: cursor.list(OnDisk::take)?,
             reread: cursor.u64()?,
             in_flight: cursor.list(OnDisk::take)?,
+            expired: if cursor.is_at_end() { 0 } else { cursor.u64()? },
         })
     }
 }
@@ -103,9 +108,11 @@ pub(crate) mod tests {
             minutes in prop::collection::vec((any_minute(), any_tally()), 0..4),
             types in prop::collection::vec(any::<(String, [u64; 6])>(), 0..4),
             reread: u64,
+            // Of more than one byte, so that a record that was cut off isn't one without it.
+            expired in 128_u64..,
             in_flight in prop::collection::vec((any_minute(), any::<u64>()), 0..4),
         ) -> CounterChange {
-            CounterChange { minutes, types, reread, in_flight }
+            CounterChange { minutes, types, reread, in_flight, expired }
         }
     }
 

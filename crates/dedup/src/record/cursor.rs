@@ -97,6 +97,11 @@ impl<'a> Cursor<'a> {
         if self.left.is_empty() { Ok(()) } else { Err(self.missing("end")) }
     }
 
+    /// Whether nothing is left.
+    pub(crate) const fn is_at_end(&self) -> bool {
+        self.left.is_empty()
+    }
+
     pub(crate) fn raw(&mut self, bytes: usize) -> Decoded<&'a [u8]> {
         let (head, left) =
             self.left.split_at_checked(bytes).ok_or_else(|| self.missing("bytes"))?;

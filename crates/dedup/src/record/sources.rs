@@ -29,6 +29,7 @@ impl OnDisk for SourceCounters {
             days: cursor.list(folded)?,
             in_flight: cursor.list(OnDisk::take)?,
             reread: cursor.u64()?,
+            expired: 0,
         })
     }
 }
@@ -51,7 +52,7 @@ pub(crate) mod tests {
             in_flight in prop::collection::btree_map(any_minute(), any::<u64>(), 0..3),
             reread: u64,
         ) -> SourceCounters {
-            SourceCounters { pipe, name, minutes, hours, days, in_flight, reread }
+            SourceCounters { pipe, name, minutes, hours, days, in_flight, reread, expired: 0 }
         }
     }
 

@@ -159,7 +159,7 @@ impl Desk<'_> {
     fn decide_among_waiters(&mut self, batch: &mut Batch, at: At, spot: Spot, key: u128) {
         let event_ms = batch.events.get(at.index).map_or(NO_TIME, |event| event.event_ms);
         let start = position(batch, at);
-        let shard = batch.extents.get(at.extent).map(|extent| extent.shard.clone());
+        let shard = batch.extents.get(at.extent).map(|extent| extent.shard_of(at.index).clone());
         let known = shard.as_ref().and_then(|shard| self.waiters.get(self.pipe, shard, start));
         let known = known.filter(|waiter| waiter.key == key);
         let (rank, recorded_ms, late) = match known {
@@ -360,7 +360,7 @@ impl Desk<'_> {
         }
         let Some(extent) = batch.extents.get(at.extent) else { return };
         let waiter = Waiter { key, rank, recorded_ms, window_ms, late };
-        self.waiters.register(&extent.shard, start, waiter);
+        self.waiters.register(extent.shard_of(at.index), start, waiter);
     }
 }
 

@@ -290,6 +290,7 @@ impl SourceCounters {
             self.minutes.entry(*minute).or_default().add(tally);
         }
         self.reread += counters.reread;
+        self.expired += counters.expired;
         self.in_flight.clear();
         for &(minute, count) in counters.in_flight.iter().filter(|(_, count)| *count > 0) {
             *self.in_flight.entry(minute).or_default() += count;

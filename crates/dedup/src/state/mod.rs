@@ -148,6 +148,8 @@ pub struct SourceCounters {
     pub in_flight: BTreeMap<MinuteBucket, u64>,
     /// Settled positions that recovery dropped.
     pub reread: u64,
+    /// Events that the source's retention removed before they were read (P1).
+    pub expired: u64,
 }
 
 /// What the ledger knows of a key run.

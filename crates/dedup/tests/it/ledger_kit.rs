@@ -137,6 +137,7 @@ pub(crate) fn settlement<'a>(
             minutes: vec![(minute, tally)],
             types: vec![("app".into(), tally.outcomes)],
             reread: 0,
+            expired: 0,
             in_flight: vec![(minute, in_flight)],
         },
     }

@@ -64,7 +64,6 @@ impl Read {
             }
         }
         for index in settled {
-            // Its source may have refused it, before it was known to be settled.
             if let Some(event) = batch.events.get_mut(index) {
                 event.fate = Fate::Reread;
             }

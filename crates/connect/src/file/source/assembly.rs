@@ -9,8 +9,8 @@ use event::position::Offset;
 use event::source::{BatchLimits, SourceError};
 
 use super::cursor::Cursor;
-use super::pool::{BufferPool, PooledBuffer};
 use super::spill::SpillFile;
+use crate::pool::{BufferPool, PooledBuffer};
 
 /// The buffer is so much longer than a batch, so that what follows one can be looked at.
 pub(super) const AHEAD_BYTES: usize = 64 << 10;

@@ -14,7 +14,7 @@ mod identity;
 mod input;
 mod mark;
 mod plan;
-mod pool;
+
 mod receive;
 mod spill;
 
@@ -29,11 +29,11 @@ use event::ShardId;
 use event::clock::Clock;
 use event::source::{Acker, BatchLimits, NoAck, Received, Source, SourceError, SourceState, Stop};
 
+use crate::pool::BufferPool;
 use assembly::Assembly;
 use cursor::Cursor;
 use input::{Input, Stored};
 use plan::{Plan, Start};
-use pool::BufferPool;
 
 /// Which files to read.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 const IDLE_MAX: usize = 4;
 
 #[derive(Clone, Default)]
-pub(super) struct BufferPool(Arc<Mutex<Vec<Vec<u8>>>>);
+pub(crate) struct BufferPool(Arc<Mutex<Vec<Vec<u8>>>>);
 
 impl BufferPool {
     fn idle(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
@@ -15,7 +15,7 @@ impl BufferPool {
     }
 
     /// A buffer of at least `bytes`, with anything in it.
-    pub(super) fn take(&self, bytes: usize) -> PooledBuffer {
+    pub(crate) fn take(&self, bytes: usize) -> PooledBuffer {
         let idle = self.idle().pop().filter(|buffer| buffer.len() >= bytes);
         let buffer = idle.unwrap_or_else(|| vec![0; bytes]);
         PooledBuffer { bytes: buffer, pool: self.clone() }
@@ -23,7 +23,7 @@ impl BufferPool {
 }
 
 /// A buffer that goes back to its pool once its last owner lets go.
-pub(super) struct PooledBuffer {
+pub(crate) struct PooledBuffer {
     bytes: Vec<u8>,
     pool: BufferPool,
 }

@@ -1,0 +1,5 @@
+//! Queues: as a source on the embedded broker or behind an endpoint, and as a sink.
+
+pub mod embedded;
+mod filling;
+pub mod target;
