@@ -108,10 +108,15 @@ impl Index {
         self.entries.get(after.saturating_sub(1))
     }
 
-    /// Forgets what stands before `position`.
-    pub(super) fn drop_before(&mut self, position: u64) {
+    /// Forgets what stands before `position`. `first` is a put at or behind it, before which
+    /// nothing is wanted: from there on everything must be found.
+    pub(super) fn drop_before(&mut self, position: u64, first: Entry) {
         while self.entries.front().is_some_and(|entry| entry.position < position) {
             self.entries.pop_front();
+        }
+        let wanted = |entry: &Entry| first.position < entry.position;
+        if first.position >= position && self.entries.front().is_none_or(wanted) {
+            self.entries.push_front(first);
         }
         for recent in &mut self.recent {
             while recent.front().is_some_and(|(_, at)| *at < position) {

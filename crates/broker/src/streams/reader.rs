@@ -90,6 +90,7 @@ impl StreamReader {
                 }
                 Ok(None) => return Ok(false),
                 Err(ReadError::Dropped { .. }) => {
+                    self.inner.check_exists()?;
                     self.reader = None;
                     continue;
                 }

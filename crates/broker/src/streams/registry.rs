@@ -98,7 +98,8 @@ impl Registry {
         for file in self.disk.list(dir)? {
             self.disk.unlink(&dir.join(file.name))?;
         }
-        Ok(())
+        // Nothing depends on it: what a crash brings back is a stray.
+        self.disk.rmdir(dir)
     }
 
     /// Opens the stream of an entry; makes its journal where there is none.

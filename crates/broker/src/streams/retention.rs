@@ -4,6 +4,7 @@
 
 use journal::Position;
 
+use super::index::Entry;
 use super::lock;
 use super::scan::{Scan, Step};
 use super::stream::Inner;
@@ -15,9 +16,9 @@ pub(super) struct Horizon {
     before_ms: i64,
     /// The first number of each shard that isn't.
     kept_from: Vec<u64>,
-    /// A put from which to look on, with the next numbers before it: the first one that is kept, or
-    /// the last one that isn't where there is none.
-    at: Option<(u64, Vec<u64>)>,
+    /// A put from which to look on: the first one that is kept, or the last one that isn't where
+    /// there is none.
+    at: Option<Entry>,
     /// When the first one that is kept arrived.
     oldest_ms: Option<i64>,
     /// The journal's last record when it was looked at last.
@@ -74,9 +75,7 @@ impl Inner {
                 return Ok(true);
             };
             match &horizon.at {
-                Some((position, nexts)) if *position > entry.position => {
-                    (*position, last, nexts.clone())
-                }
+                Some(at) if at.position > entry.position => (at.position, last, at.nexts.to_vec()),
                 _ => (entry.position, last, entry.nexts.to_vec()),
             }
         };
@@ -85,7 +84,8 @@ impl Inner {
         loop {
             match scan.step(self)? {
                 Step::Put(position, put) => {
-                    at = Some((position, nexts.clone()));
+                    let (arrived_ms, nexts_here) = (put.arrived_ms, nexts.as_slice().into());
+                    at = Some(Entry { position, arrived_ms, nexts: nexts_here });
                     if put.arrived_ms >= before_ms {
                         horizon.oldest_ms = Some(put.arrived_ms);
                         break;
@@ -118,18 +118,15 @@ impl Inner {
             return;
         }
         self.trim_horizon();
-        let position = {
-            let horizon = lock(&self.horizon);
-            let Some((position, _)) = horizon.at else { return };
-            // The last state record stays, whatever came before it.
-            position.min(lock(&self.core.shared).state.state_position)
-        };
+        let Some(first) = lock(&self.horizon).at.clone() else { return };
+        // The last state record stays, whatever came before it.
+        let position = first.position.min(lock(&self.core.shared).state.state_position);
         let dropped = self.with_journal(|journal| {
             let outcome = journal.drop_before(Position(position));
             Ok((outcome, journal.begin().0))
         });
         let Ok((outcome, begin)) = dropped else { return };
-        lock(&self.core.shared).state.index.drop_before(begin);
+        lock(&self.core.shared).state.index.drop_before(begin, first);
         match outcome {
             Ok(()) => {}
             Err(journal::AppendError::Poisoned { cause }) => {

@@ -33,9 +33,12 @@ impl Scan {
         let (position, record) = match self.reader.next() {
             Ok(Some((position, record))) if position.0 <= self.last => (position, record),
             Ok(_) => return Ok(Step::End),
-            Err(ReadError::Dropped { .. }) => return Ok(Step::Gone),
+            Err(ReadError::Dropped { .. }) => {
+                // A delete drops everything, and then nobody need look again.
+                inner.check_exists()?;
+                return Ok(Step::Gone);
+            }
             Err(error) => {
-                // A delete may have taken the files away.
                 inner.check_exists()?;
                 return Err(unreadable(inner, &error.to_string()));
             }

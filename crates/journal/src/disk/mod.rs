@@ -42,7 +42,7 @@ pub struct FileStat {
 ///
 /// What a crash may take, and so what a caller has to sync:
 /// - a file's data and length are durable after [`DiskFile::sync`]; its name is not;
-/// - a create, mkdir, rename or unlink is durable after [`Disk::sync_dir`] of its folder, a rename
+/// - a create, mkdir, rmdir, rename or unlink is durable after [`Disk::sync_dir`] of its folder, a rename
 ///   from one folder to another after both;
 /// - of everything else any part may survive, in any order.
 pub trait Disk: Send + Sync + 'static {
@@ -76,6 +76,12 @@ pub trait Disk: Send + Sync + 'static {
     /// # Errors
     /// `AlreadyExists` when the name is taken, else what the system says.
     fn mkdir(&self, path: &Path) -> io::Result<()>;
+    /// Removes an empty folder.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none, `DirectoryNotEmpty` when there is something in it, else what
+    /// the system says.
+    fn rmdir(&self, path: &Path) -> io::Result<()>;
     /// The entries of a folder, sorted by name. One whose name isn't UTF-8 is left out: nothing of
     /// ours has such a name.
     ///

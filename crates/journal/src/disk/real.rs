@@ -70,6 +70,10 @@ impl Disk for RealDisk {
         std::fs::create_dir(path)
     }
 
+    fn rmdir(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_dir(path)
+    }
+
     fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>> {
         let mut entries = Vec::new();
         for entry in std::fs::read_dir(dir)? {

@@ -83,6 +83,9 @@ impl Disk for Gated {
     fn mkdir(&self, path: &Path) -> io::Result<()> {
         self.disk.mkdir(path)
     }
+    fn rmdir(&self, path: &Path) -> io::Result<()> {
+        self.disk.rmdir(path)
+    }
     fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>> {
         self.disk.list(dir)
     }

@@ -169,6 +169,23 @@ fn an_unlink_may_come_undone_until_its_folder_is_synced() {
 }
 
 #[test]
+fn only_an_empty_folder_is_removed_and_that_may_come_undone_until_its_parent_is_synced() {
+    let disk = SimDisk::new(2);
+    disk.mkdir(p("/d")).unwrap();
+    disk.sync_dir(p("/"), POINT).unwrap();
+    synced(&disk, "/d/f", b"1");
+    let full = disk.rmdir(p("/d")).unwrap_err();
+    assert_eq!(full.kind(), io::ErrorKind::DirectoryNotEmpty);
+    disk.unlink(p("/d/f")).unwrap();
+    disk.rmdir(p("/d")).unwrap();
+    let there = |disk: &SimDisk| disk.stat(p("/d")).unwrap().is_some();
+    assert!(!there(&disk));
+    assert_eq!(found(&disk, there), set([false, true]));
+    disk.sync_dir(p("/"), POINT).unwrap();
+    assert_eq!(found(&disk, there), set([false]));
+}
+
+#[test]
 fn a_killed_process_leaves_everything_visible_and_as_unsynced_as_before() {
     let disk = SimDisk::new(1);
     let file = disk.create_new(p("/a")).unwrap();

@@ -279,6 +279,21 @@ impl Disk for SimDisk {
         self.create(path, Node::Dir(DirNode::default())).map(drop)
     }
 
+    fn rmdir(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.check_alive()?;
+        let ino = state.find(path)?;
+        if !state.dir(ino)?.live.is_empty() {
+            return Err(io::ErrorKind::DirectoryNotEmpty.into());
+        }
+        let (parent, name) = state.find_parent(path)?;
+        state.step_atomic(|state| {
+            if let Ok(dir) = state.dir(parent) {
+                dir.remove(name, ino);
+            }
+        })
+    }
+
     fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>> {
         let state = self.state();
         state.check_alive()?;
