@@ -14,7 +14,7 @@ use event::source::Stop;
 use event::{Clock, Outcome, TestClock};
 use journal::{Disk, JournalConfig, SimDisk};
 
-pub use self::compare::{Difference, Step};
+pub use self::compare::{Difference, Step, same, value};
 use self::parts::{Collector, GivenSource, Settled, Shelf, scratch_batch};
 use crate::config::{ClockChoice, Given, PipeConfig, PipeTest};
 use crate::engine::{PipeError, inline};

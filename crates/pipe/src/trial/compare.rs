@@ -58,13 +58,15 @@ pub(super) fn compare(test: &PipeTest, trial: &Trial) -> Vec<Difference> {
 }
 
 /// A payload as JSON; what isn't JSON, as text.
-fn value(payload: &[u8]) -> Value {
+#[must_use]
+pub fn value(payload: &[u8]) -> Value {
     serde_json::from_slice(payload)
         .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(payload).into_owned()))
 }
 
 /// Whether two values say the same: numbers by value, fields of objects in any order.
-fn same(a: &Value, b: &Value) -> bool {
+#[must_use]
+pub fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => {
             if let (Some(a), Some(b)) = (whole(a), whole(b)) {
