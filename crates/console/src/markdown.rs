@@ -32,6 +32,7 @@ pub fn report(report: &Report) -> String {
     }
     conservation(report, &mut out);
     scopes(report, &mut out);
+    broker(report, &mut out);
     storage(report, &mut out);
     if !report.remarks.is_empty() {
         list("Remarks of the last run", &report.remarks, &mut out);
@@ -59,6 +60,7 @@ fn pipes(report: &Report, out: &mut String) {
         "#rejected",
         "#in flight",
         "#reread",
+        "#expired",
     ]);
     for pipe in &report.pipes {
         table.row([
@@ -72,6 +74,7 @@ fn pipes(report: &Report, out: &mut String) {
             get(&pipe.outcomes, "rejected"),
             show::count(pipe.in_flight),
             show::count(pipe.reread),
+            show::count(pipe.expired),
         ]);
     }
     let _ = writeln!(out, "## Pipes\n\n{}", table.markdown());
@@ -184,6 +187,55 @@ fn scopes(report: &Report, out: &mut String) {
         ]);
     }
     let _ = writeln!(out, "## Scopes\n\n{}", table.markdown());
+}
+
+fn broker(report: &Report, out: &mut String) {
+    let Some(broker) = &report.broker else { return };
+    if broker.queues.is_empty() && broker.streams.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "## Broker\n\nAs seen at {}.\n", show::time(broker.at_ms));
+    if !broker.queues.is_empty() {
+        let mut table = Table::new(&[
+            "queue",
+            "#visible",
+            "#in flight",
+            "#delayed",
+            "#oldest",
+            "#sent",
+            "#expired",
+        ]);
+        for queue in &broker.queues {
+            table.row([
+                queue.queue.clone(),
+                show::count(queue.visible),
+                show::count(queue.in_flight),
+                show::count(queue.delayed),
+                age(queue.oldest_age_ms),
+                show::count(queue.sent),
+                show::count(queue.expired),
+            ]);
+        }
+        let _ = writeln!(out, "{}", table.markdown());
+    }
+    if !broker.streams.is_empty() {
+        let mut table = Table::new(&["stream", "#shards", "#records", "#oldest", "#put", "#size"]);
+        for stream in &broker.streams {
+            table.row([
+                stream.stream.clone(),
+                show::count(stream.shards),
+                show::count(stream.records),
+                age(stream.oldest_age_ms),
+                show::count(stream.put),
+                show::bytes(stream.bytes),
+            ]);
+        }
+        let _ = writeln!(out, "{}", table.markdown());
+    }
+}
+
+fn age(ms: i64) -> String {
+    show::seconds(std::time::Duration::from_millis(u64::try_from(ms).unwrap_or(0)))
 }
 
 fn storage(report: &Report, out: &mut String) {

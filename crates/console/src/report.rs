@@ -9,7 +9,7 @@ use dedup::state::{Imbalance, PipeState};
 use event::Outcome;
 use serde::Serialize;
 
-use crate::last_run::LastRun;
+use crate::last_run::{BrokerRun, LastRun};
 use crate::show;
 use crate::storage::Storage;
 
@@ -35,6 +35,8 @@ pub struct Report {
     pub pipes: Vec<PipeReport>,
     /// The scopes.
     pub scopes: Vec<ScopeReport>,
+    /// The embedded broker, as the run that owns the folder saw it last.
+    pub broker: Option<BrokerRun>,
     /// Bytes on disk.
     pub storage: Storage,
     /// P4, per pipe and source.
@@ -91,6 +93,8 @@ pub struct PipeReport {
     pub in_flight: u64,
     /// Events that came again after they were settled; outside the balance.
     pub reread: u64,
+    /// Events that the source's retention removed before they were read; outside the balance.
+    pub expired: u64,
     /// Events kept whole in the ledger until they can settle.
     pub parked: u64,
     /// Outcomes by event type.
@@ -220,6 +224,7 @@ impl Report {
                         as u64,
                 })
                 .collect(),
+            broker: facts.last_run.and_then(|run| run.broker.clone()),
             storage,
             conservation: Vec::new(),
             imbalances: state.imbalance().iter().map(minute_imbalance).collect(),
@@ -263,6 +268,13 @@ impl Report {
                     pipe.pipe,
                     show::counted(rejected, "event"),
                     show::count(settled),
+                ));
+            }
+            if pipe.expired > 0 {
+                self.warnings.push(format!(
+                    "pipe {}: {} passed the source's retention before they were read, and are lost",
+                    pipe.pipe,
+                    show::counted(pipe.expired, "event"),
                 ));
             }
             if pipe.in_flight > 0 && !matches!(self.run, RunState::Running { .. }) {
@@ -346,11 +358,12 @@ fn pipe_report(
     last_run: Option<&LastRun>,
 ) -> PipeReport {
     let mut total = Tally::default();
-    let (mut in_flight, mut reread) = (0, 0);
+    let (mut in_flight, mut reread, mut expired) = (0, 0, 0);
     for (_, source) in state.sources_of(index) {
         total.add(&source.total());
         in_flight += source.in_flight_total();
         reread += source.reread;
+        expired += source.expired;
     }
     let run = last_run.and_then(|run| run.pipe(&pipe.name));
     PipeReport {
@@ -362,6 +375,7 @@ fn pipe_report(
         duplicates_prevented: total.outcome(Outcome::Duplicate),
         in_flight,
         reread,
+        expired,
         parked: pipe.parked.len() as u64,
         types: pipe
             .types

@@ -9,6 +9,9 @@ use crate::last_run::{LastRun, PipeRun, SinkRun};
 /// Folders in each other that are walked at most.
 const DEPTH_MAX: u32 = 32;
 
+/// Tiers that are left out where they hold nothing.
+const OPTIONAL: [&str; 3] = ["spool", "queues", "streams"];
+
 /// Bytes on disk, by tier.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Storage {
@@ -46,6 +49,10 @@ impl Storage {
         storage.folder("ledger journal", None, data_dir.join("ledger").join("journal"), |_| true);
         storage.folder("key runs", None, data_dir.join("ledger").join("runs"), |_| true);
         storage.folder("spill", None, data_dir.join("spill"), |_| true);
+        storage.folder("spool", None, data_dir.join("spool"), |_| true);
+        storage.folder("queues", None, data_dir.join("broker").join("queues"), |_| true);
+        storage.folder("streams", None, data_dir.join("broker").join("streams"), |_| true);
+        storage.tiers.retain(|tier| tier.files > 0 || !OPTIONAL.contains(&tier.name));
         for pipe in last_run.map_or(&[][..], |run| &run.pipes) {
             for sink in &pipe.sinks {
                 storage.sink(pipe, sink);
@@ -64,8 +71,9 @@ impl Storage {
         }
         self.folder("lake, finished", pipe, path.clone(), |name| name.ends_with(".ndjson"));
         self.folder("lake, open", pipe, path.clone(), |name| name.ends_with(".open"));
+        self.folder("lake, table", pipe, path.clone(), |name| name.ends_with(".parquet"));
         self.folder("lake, sidecars", pipe, path.clone(), |name| {
-            !name.ends_with(".ndjson") && !name.ends_with(".open")
+            [".ndjson", ".open", ".parquet"].iter().all(|other| !name.ends_with(other))
         });
     }
 

@@ -7,5 +7,6 @@
     missing_docs
 )]
 
+mod alarms;
 mod report;
 mod storage;

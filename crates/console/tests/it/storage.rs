@@ -38,8 +38,10 @@ fn p6_every_tier_is_added_up_and_a_limit_is_warned_of() {
     file(root, "lake/year=2026/a.ndjson", 16);
     file(root, "lake/year=2026/_b.ndjson.open", 32);
     file(root, "lake/year=2026/_a.keys", 64);
+    file(root, "lake/table/year=2026/a.parquet", 128);
+    file(root, "data/broker/queues/1.journal", 256);
     let data_dir = root.join("data");
-    let note = note(root, Some(119));
+    let note = note(root, Some(247));
     let storage = Storage::measure(&data_dir, Some(&note));
     let tiers: Vec<_> =
         storage.tiers.iter().map(|tier| (tier.name, tier.files, tier.bytes)).collect();
@@ -49,13 +51,15 @@ fn p6_every_tier_is_added_up_and_a_limit_is_warned_of() {
             ("ledger journal", 1, 1),
             ("key runs", 1, 2),
             ("spill", 0, 0),
+            ("queues", 1, 256),
             ("lake, finished", 1, 16),
             ("lake, open", 1, 32),
+            ("lake, table", 1, 128),
             ("lake, sidecars", 1, 64),
             ("rejected", 1, 8),
         ]
     );
-    assert_eq!((storage.bytes(), storage.bytes_of("app")), (123, 120));
+    assert_eq!((storage.bytes(), storage.bytes_of("app")), (507, 248));
     let facts = |last_run| console::report::Facts {
         data_dir: &data_dir,
         last_run: Some(last_run),
@@ -64,7 +68,7 @@ fn p6_every_tier_is_added_up_and_a_limit_is_warned_of() {
     };
     let state = LedgerState::new(LedgerId(1));
     let over = Report::new(&state, &facts(&note));
-    assert!(over.warnings[0].contains("wrote 120 B, more than its storage_bytes_max of 119 B"));
-    let note = self::note(root, Some(120));
+    assert!(over.warnings[0].contains("wrote 248 B, more than its storage_bytes_max of 247 B"));
+    let note = self::note(root, Some(248));
     assert!(Report::new(&state, &facts(&note)).warnings.is_empty());
 }
