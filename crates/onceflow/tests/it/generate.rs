@@ -1,6 +1,6 @@
 //! `generate`: what comes out, and what is said of mistakes.
 
-use crate::kit::World;
+use crate::kit::{FILE_PIPE, World};
 
 const SMALL: &str = "common:\n  id: uuid\n  at: epoch_seconds\ntypes:\n  game: { subtypes: [] }\n";
 
@@ -125,6 +125,26 @@ fn every_mistake_is_shown_where_it_stands() {
             "1:11 `a..b` isn't a field's name | `a.b` is the field b inside the object a",
         ),
         (
+            "key: uid\ncommon: { id: uuid }\ntypes: { a: 1 }\n",
+            "1:6 `a` has no field `uid` | every type has every field of the key: put it under `common`",
+        ),
+        (
+            "key: { id: 1 }\ncommon: { id: uuid }\ntypes: { a: 1 }\n",
+            "1:6 `key` is a field's name, or a list of them | write `key: event_uuid`, or `key: [id, device.os]`",
+        ),
+        (
+            "other_body: n\ncommon: { n: sequence }\ntypes: { a: 1 }\n",
+            "1:13 `other_body` is a field that isn't always the same | a copy with another body differs from its original in this field",
+        ),
+        (
+            "key: id\nother_body: id\ncommon: { id: uuid }\ntypes: { a: 1 }\n",
+            "2:13 `id` is part of the key | a copy with another body has the same key: name another field",
+        ),
+        (
+            "encode: [zip]\ntypes: { a: 1 }\n",
+            "1:9 `encode` is a list of `url` and `base64` | `encode: [url]` percent-encodes each event's JSON; leave it out for JSON",
+        ),
+        (
             "types: { a: 1 }\n---\ntypes: { a: 1 }\n",
             "3:1 a second document begins here | one file describes one stream of events: take the `---` out",
         ),
@@ -142,4 +162,71 @@ fn options_are_checked_before_anything_is_written() {
     generate(&["--events", "5", "--duplicates", "10"]).expect(2, &["--duplicates: `10`", "10%"]);
     generate(&["--events", "5", "--out", "no/such/folder"]).expect(1, &["no/such/folder"]);
     world.run(&["generate", "none.yml", "--events", "5"]).expect(2, &["none.yml"]);
+}
+
+#[test]
+fn what_the_options_ask_of_the_description_is_checked() {
+    let world = World::with_examples();
+    world.write("bare.yml", "common: { id: uuid }\ntypes: { a: 1 }\n");
+    world.write("fixed.yml", "key: id\ncommon: { id: uuid, n: sequence }\ntypes: { a: 1 }\n");
+    let other = |file: &str| {
+        world.run(&["generate", file, "--events", "100", "--duplicates-other-body", "10%"])
+    };
+    other("bare.yml").expect(2, &["bare.yml doesn't say what stays the same", "key: FIELD"]);
+    other("fixed.yml").expect(2, &["`a` has no field outside of its key"]);
+    let generate = |more: &[&str]| {
+        world.run(&[&["generate", "event_config.yml", "--events", "100"][..], more].concat())
+    };
+    for (words, said) in [
+        (&["--duplicates", "60%", "--duplicates-other-body", "40%"][..], "leave no event"),
+        (&["--late", "5%"], "--late and --late-by belong together"),
+        (&["--late", "5%", "--late-by", "soon"], "--late-by: `soon` is no length of time"),
+        (&["--rate", "fast"], "--rate: `fast`"),
+        (&["--to", "topic:x"], "neither stream:NAME nor queue:NAME"),
+        (&["--to", "queue:a b"], "`a b` can't be a name"),
+        (&["--to", "queue:a", "--endpoint", "localhost"], "neither an http address nor `aws`"),
+        (&["--to", "queue:a", "--connections", "0"], "--connections: from 1 to 256"),
+        (&["--to", "queue:a", "--out", "x"], "--out"),
+        (&["--to", "queue:a", "--format", "kinesis-lambda"], "leave --to out"),
+        (&["--connections", "4"], "--connections belongs to --to"),
+        (&["--acknowledged", "x"], "--acknowledged belongs to --to"),
+        (&["--records-per-payload", "4"], "belongs to --format kinesis-lambda"),
+        (&["--json"], "--json prints the summary to standard output"),
+    ] {
+        generate(words).expect(2, &[said]);
+    }
+}
+
+#[test]
+fn a_file_summary_counts_every_sort() {
+    let world = World::with_examples();
+    let shares = ["--duplicates", "10%", "--duplicates-other-body", "2%", "--late", "20%"];
+    let words = ["generate", "event_config.yml", "--events", "10k", "--out", "out", "--json"];
+    let words = [&words[..], &shares, &["--late-by", "1h"]].concat();
+    let summary: serde_json::Value = serde_json::from_str(&world.ok(&words).stdout).unwrap();
+    assert_eq!((&summary["events"], &summary["new"]), (&10_000.into(), &8800.into()));
+    assert_eq!(summary["duplicates"], 1000);
+    assert_eq!(summary["duplicates_other_body"], 200);
+    let late = summary["late"].as_u64().unwrap();
+    assert!((1700..2300).contains(&late), "{late}");
+    let text = world.read("out");
+    assert_eq!(summary["bytes"], text.len());
+    let different: std::collections::HashSet<_> = text.split(|byte| *byte == b'\n').collect();
+    assert!((8900..=9001).contains(&different.len()), "{}", different.len());
+}
+
+#[test]
+fn url_encoded_events_are_read_back_by_a_pipe() {
+    let world = World::with_examples();
+    world.ok(&["generate", "iot_config.yml", "--events", "500", "--out", "in.ndjson"]);
+    world.write("decoded.yml", {
+        let config = String::from_utf8(world.read("iot_config.yml")).unwrap();
+        config.replace("encode: [url]", "encode: []")
+    });
+    let plain = world.ok(&["generate", "decoded.yml", "--events", "500"]).stdout;
+    world.write("app.yaml", FILE_PIPE.replace("dedup:", "decode: [url, json]\ndedup:"));
+    world.ok(&["run", "app.yaml"]);
+    assert_eq!(String::from_utf8(world.read("out.ndjson")).unwrap(), plain);
+    let one = &world.read("in.ndjson")[..20];
+    assert!(one.starts_with(b"%7B%22id%22%3A%22"), "{}", String::from_utf8_lossy(one));
 }

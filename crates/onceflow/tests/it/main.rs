@@ -10,12 +10,16 @@
 mod bad_input;
 mod data_dir;
 mod demo;
+mod examples;
 mod exit_codes;
+mod fake_service;
 mod generate;
+mod generate_wire;
 mod kill;
 mod kit;
 mod report;
 mod signals;
 mod tap;
+mod test_command;
 mod tidy;
 mod wikipedia;
