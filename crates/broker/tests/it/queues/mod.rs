@@ -1,0 +1,4 @@
+//! What the queues promise.
+
+mod kit;
+mod rules;
