@@ -13,6 +13,7 @@
 //! the two counts, and one of them would see another key than dedup did.
 
 mod block;
+mod cursor;
 mod error;
 mod fields;
 mod grammar;
@@ -29,6 +30,7 @@ mod text;
 mod trie;
 mod walk;
 
+pub use cursor::{Cursor, Text};
 pub use error::{Expected, JsonError, JsonErrorKind};
 pub use lookup::{Elements, Members};
 pub use number::{NumberTooBig, canonical_number};

@@ -6,7 +6,7 @@ use super::SidecarRow;
 use super::column::{self, little, take};
 
 /// Length of a block's head: checksum, body length, rows, batch, start and length of the rows.
-const HEAD_BYTES: usize = 36;
+pub(crate) const HEAD_BYTES: usize = 36;
 
 /// The rows of one block, by column. Kept from batch to batch, so that nothing is allocated anew.
 #[derive(Default)]
@@ -118,37 +118,78 @@ impl Columns {
     }
 }
 
-/// A block that was read.
-pub(super) struct Block {
-    /// Its length, head included.
-    pub(super) bytes: usize,
-    pub(super) rows_start: u64,
-    pub(super) rows_len: u64,
-    pub(super) rows: Vec<SidecarRow>,
+/// The head of a block.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Head {
+    /// Length of the block, head included.
+    pub(crate) bytes: usize,
+    pub(crate) count: usize,
+    pub(crate) batch: u64,
+    pub(crate) rows_start: u64,
+    pub(crate) rows_len: u64,
+}
+
+impl Head {
+    /// Out of the first [`HEAD_BYTES`] of a block; its checksum isn't looked at.
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
+        let mut rest = bytes;
+        let mut number = |width| take(&mut rest, width).map(little);
+        number(4)?;
+        let (body, count) = (number(4)? as usize, number(4)? as usize);
+        let (batch, rows_start, rows_len) = (number(8)?, number(8)?, number(8)?);
+        Some(Self { bytes: HEAD_BYTES + body, count, batch, rows_start, rows_len })
+    }
+}
+
+/// A block that was read, by column.
+pub(crate) struct ReadBlock {
+    pub(crate) head: Head,
+    pub(crate) shards: Vec<ShardId>,
+    /// For each row, its place in `shards`.
+    pub(crate) shard_of: Vec<u32>,
+    pub(crate) keys: Vec<u128>,
+    pub(crate) recorded_ms: Vec<i64>,
+    pub(crate) windows_ms: Vec<i64>,
+    pub(crate) marks: Vec<Marks>,
+    pub(crate) offsets: Vec<Offset>,
 }
 
 /// Reads the block at the front of `bytes`, or says what is wrong with it.
-pub(super) fn read(bytes: &[u8]) -> Result<Block, &'static str> {
-    let mut rest = bytes;
-    let mut number = |width| take(&mut rest, width).map(little).ok_or("its head is cut off");
-    let sum = number(4)?;
-    let body_len = number(4)? as usize;
-    let count = number(4)? as usize;
-    let (batch, rows_start, rows_len) = (number(8)?, number(8)?, number(8)?);
-    let len = HEAD_BYTES + body_len;
-    let covered = bytes.get(4..len).ok_or("it is cut off")?;
+pub(crate) fn read_columns(bytes: &[u8]) -> Result<ReadBlock, &'static str> {
+    let head = Head::read(bytes).ok_or("its head is cut off")?;
+    let sum = bytes.get(..4).map(little).unwrap_or_default();
+    let covered = bytes.get(4..head.bytes).ok_or("it is cut off")?;
     if u64::from(crc32c::crc32c(covered)) != sum {
         return Err("its checksum doesn't match");
     }
-    let mut body = bytes.get(HEAD_BYTES..len).ok_or("it is cut off")?;
-    let rows = read_body(&mut body, count, BatchNumber(batch)).ok_or("a column is cut off")?;
+    let mut body = bytes.get(HEAD_BYTES..head.bytes).ok_or("it is cut off")?;
+    let block = read_body(&mut body, head).ok_or("a column is cut off")?;
     if !body.is_empty() {
         return Err("it is longer than its columns");
     }
-    Ok(Block { bytes: len, rows_start, rows_len, rows })
+    Ok(block)
 }
 
-fn read_body(body: &mut &[u8], count: usize, batch: BatchNumber) -> Option<Vec<SidecarRow>> {
+/// Reads the block at the front of `bytes`, or says what is wrong with it; and its rows.
+pub(super) fn read(bytes: &[u8]) -> Result<(Head, Vec<SidecarRow>), &'static str> {
+    let block = read_columns(bytes)?;
+    let row = |at: usize| {
+        Some(SidecarRow {
+            key: *block.keys.get(at)?,
+            recorded_ms: *block.recorded_ms.get(at)?,
+            window_ms: *block.windows_ms.get(at)?,
+            shard: ShardId::clone(block.shards.get(*block.shard_of.get(at)? as usize)?),
+            offset: *block.offsets.get(at)?,
+            batch: BatchNumber(block.head.batch),
+            marks: *block.marks.get(at)?,
+        })
+    };
+    let rows: Option<_> = (0..block.head.count).map(row).collect();
+    Ok((block.head, rows.ok_or("a column is cut off")?))
+}
+
+fn read_body(body: &mut &[u8], head: Head) -> Option<ReadBlock> {
+    let count = head.count;
     let shards = (0..little(take(body, 4)?)).map(|_| {
         let len = little(take(body, 4)?) as usize;
         std::str::from_utf8(take(body, len)?).ok().map(ShardId::from)
@@ -156,36 +197,24 @@ fn read_body(body: &mut &[u8], count: usize, batch: BatchNumber) -> Option<Vec<S
     let shards: Vec<ShardId> = shards.collect::<Option<_>>()?;
     let mut shard_of = Vec::new();
     for _ in 0..little(take(body, 4)?) {
-        let shard = shards.get(little(take(body, 4)?) as usize)?;
+        let shard = little(take(body, 4)?) as u32;
         let rows = little(take(body, 4)?) as usize;
-        if rows > count - shard_of.len().min(count) {
+        if rows > count - shard_of.len().min(count) || shard as usize >= shards.len() {
             return None;
         }
         shard_of.extend(std::iter::repeat_n(shard, rows));
     }
-    let keys = take(body, count.checked_mul(16)?)?.chunks_exact(16);
+    let keys = take(body, count.checked_mul(16)?)?.as_chunks().0;
+    let keys = keys.iter().map(|key| u128::from_le_bytes(*key)).collect();
     let recorded_ms = column::read(body, count)?;
     let windows_ms = column::read(body, count)?;
-    let marks = column::read(body, count)?;
+    let marks = column::read(body, count)?.into_iter().map(|marks| u8::try_from(marks).ok());
+    let marks = marks.map(|marks| marks.map(Marks)).collect::<Option<_>>()?;
     let offsets = read_offsets(body, count)?;
     if shard_of.len() != count {
         return None;
     }
-    let numbers = recorded_ms.into_iter().zip(windows_ms).zip(marks).zip(offsets);
-    let rows = keys.zip(shard_of).zip(numbers);
-    let row =
-        |((key, shard), (((recorded_ms, window_ms), marks), offset)): ((&[u8], &ShardId), _)| {
-            Some(SidecarRow {
-                key: u128::from_le_bytes(key.try_into().ok()?),
-                recorded_ms,
-                window_ms,
-                shard: ShardId::clone(shard),
-                offset,
-                batch,
-                marks: Marks(u8::try_from(marks).ok()?),
-            })
-        };
-    rows.map(row).collect()
+    Some(ReadBlock { head, shards, shard_of, keys, recorded_ms, windows_ms, marks, offsets })
 }
 
 fn read_offsets(body: &mut &[u8], count: usize) -> Option<Vec<Offset>> {

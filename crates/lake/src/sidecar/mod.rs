@@ -9,7 +9,7 @@ mod column;
 
 use event::{BatchNumber, Marks, Offset, ShardId};
 
-pub(crate) use block::Columns;
+pub(crate) use block::{Columns, HEAD_BYTES, Head, ReadBlock, read_columns};
 
 /// First bytes of every sidecar.
 const MAGIC: &[u8; 8] = b"OFSIDECR";
@@ -72,12 +72,8 @@ pub(crate) fn header() -> [u8; HEADER_BYTES] {
     header
 }
 
-/// All rows of a sidecar, in the order of the rows of its file.
-///
-/// # Errors
-/// [`SidecarError`] names the first block that can't be read.
-pub fn read(bytes: &[u8]) -> Result<Vec<SidecarRow>, SidecarError> {
-    let (head, mut rest) = bytes.split_at_checked(HEADER_BYTES).ok_or(SidecarError::NoSidecar)?;
+/// Whether these are the first bytes of a sidecar that can be read.
+pub(crate) fn check_header(head: &[u8]) -> Result<(), SidecarError> {
     if !head.starts_with(MAGIC) {
         return Err(SidecarError::NoSidecar);
     }
@@ -85,21 +81,29 @@ pub fn read(bytes: &[u8]) -> Result<Vec<SidecarRow>, SidecarError> {
         let found = head.get(8..10).and_then(|v| v.try_into().ok()).map_or(0, u16::from_le_bytes);
         return Err(SidecarError::Version { found });
     }
-    if head != header() {
-        return Err(SidecarError::NoSidecar);
-    }
+    if head == header() { Ok(()) } else { Err(SidecarError::NoSidecar) }
+}
+
+/// All rows of a sidecar, in the order of the rows of its file.
+///
+/// # Errors
+/// [`SidecarError`] names the first block that can't be read.
+pub fn read(bytes: &[u8]) -> Result<Vec<SidecarRow>, SidecarError> {
+    let (head, mut rest) = bytes.split_at_checked(HEADER_BYTES).ok_or(SidecarError::NoSidecar)?;
+    check_header(head)?;
     let mut rows = Vec::new();
     let mut rows_end = 0;
     while !rest.is_empty() {
         let offset = (bytes.len() - rest.len()) as u64;
-        let block = block::read(rest).map_err(|what| SidecarError::Damaged { offset, what })?;
-        if block.rows_start != rows_end {
+        let (head, block) =
+            block::read(rest).map_err(|what| SidecarError::Damaged { offset, what })?;
+        if head.rows_start != rows_end {
             let what = "its rows don't begin where those of the block before end";
             return Err(SidecarError::Damaged { offset, what });
         }
-        rows_end += block.rows_len;
-        rows.extend(block.rows);
-        rest = rest.get(block.bytes..).unwrap_or_default();
+        rows_end += head.rows_len;
+        rows.extend(block);
+        rest = rest.get(head.bytes..).unwrap_or_default();
     }
     Ok(rows)
 }

@@ -300,7 +300,14 @@ fn fill(columns: &mut Columns, batch: &Batch, events: &[u32]) {
         if let (Some((extent, range)), Some(event)) = (&extent, batch.events.get(index)) {
             let (offset, _) = batch.position(extent, range, index);
             let (recorded_ms, window_ms) = (event.recorded_ms, event.window_ms);
-            columns.push(extent.shard_of(index), offset, event.key, recorded_ms, window_ms, event.marks);
+            columns.push(
+                extent.shard_of(index),
+                offset,
+                event.key,
+                recorded_ms,
+                window_ms,
+                event.marks,
+            );
         }
     }
 }
