@@ -62,6 +62,17 @@ pub(crate) enum RawCommand {
     /// Opens the broker's front door (SQS and Kinesis over HTTP), and runs pipes, until SIGTERM or
     /// SIGINT
     Serve(Box<RawServe>),
+    /// Makes Parquet out of the finished NDJSON files of lakes, now
+    Compact {
+        /// Files with pipes
+        #[arg(required = true, value_name = "PIPE.yaml")]
+        pipes: Vec<PathBuf>,
+        #[command(flatten)]
+        data_dir: RawDataDir,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Says everything that is wrong with config files, and touches nothing
     Check {
         /// Files with pipes

@@ -16,15 +16,16 @@ use crate::generate;
 const EVENTS_MAX: u64 = 1_000_000_000_000;
 
 /// Words that have a meaning (see the design) but no program yet.
-const LATER: [&str; 7] = ["top", "dedup", "dead", "archive", "compact", "sql", "prove"];
-const COMMANDS: [&str; 9] =
-    ["run", "serve", "check", "test", "schema", "generate", "report", "tap", "demo"];
+const LATER: [&str; 6] = ["top", "dedup", "dead", "archive", "sql", "prove"];
+const COMMANDS: [&str; 10] =
+    ["run", "serve", "compact", "check", "test", "schema", "generate", "report", "tap", "demo"];
 
 /// What to do.
 #[derive(Debug)]
 pub(crate) enum Command {
     Run { pipes: Vec<PathBuf>, data_dir: PathBuf, reread: bool, json: bool, progress_lines: bool },
     Serve(Box<serve::Asked>),
+    Compact { pipes: Vec<PathBuf>, data_dir: PathBuf, json: bool },
     Check { pipes: Vec<PathBuf> },
     Schema,
     Generate(Box<generate::Asked>),
@@ -44,6 +45,10 @@ impl Command {
                 Command::Run { pipes, data_dir, reread, json, progress_lines }
             }
             RawCommand::Serve(raw) => Command::Serve(Box::new(serve(*raw)?)),
+            RawCommand::Compact { pipes, data_dir, json } => {
+                let data_dir = data_folder(data_dir, &pipes);
+                Command::Compact { pipes, data_dir, json }
+            }
             RawCommand::Check { pipes } => Command::Check { pipes },
             RawCommand::Schema => Command::Schema,
             RawCommand::Generate(raw) => Command::Generate(Box::new(generate::Asked::new(*raw)?)),

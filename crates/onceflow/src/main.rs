@@ -9,6 +9,7 @@
 mod args;
 mod command;
 mod commands;
+mod compactor;
 mod demo;
 mod exit;
 mod generate;
@@ -57,6 +58,9 @@ fn start(raw: RawArgs) -> Result<Exit, Failure> {
             commands::run::run(asked, &clock, &noted, moving)
         }
         Command::Serve(asked) => commands::serve::serve(*asked, &clock, &noted, moving),
+        Command::Compact { pipes, data_dir, json } => {
+            commands::compact::compact(&pipes, &data_dir, json, &clock)
+        }
         Command::Check { pipes } => commands::check::check(&pipes),
         Command::Schema => commands::schema::schema(),
         Command::Generate(asked) => commands::generate::generate(&asked, &moving),

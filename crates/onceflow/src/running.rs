@@ -19,13 +19,14 @@ use pipe::config::PipeConfig;
 use pipe::tap::TapHub;
 use pipe::{PipeSummary, RunError, RunOptions, RunSummary, Session};
 
+use crate::compactor::Compactor;
 use crate::exit::{Exit, Failure};
 use crate::logs::Noted;
 use crate::note::Note;
 use crate::pages::ServicePages;
 use crate::progress::{self, Companion, MovingLine};
 use crate::signals;
-use crate::tap;
+use crate::tap::{self, CompactRequests};
 use crate::test_clock::OffsetClock;
 
 /// How long requests that are under way may take once a stop was asked for.
@@ -64,17 +65,18 @@ pub(crate) fn run(
         onceflow_version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let note = Note::new(&plan.data_dir, Arc::clone(&disk), clock.clone(), &plan.configs);
+    let requests = CompactRequests::default();
     let companion = {
-        let (note, data_dir) = (note.clone(), plan.data_dir.clone());
+        let (note, data_dir, compact) = (note.clone(), plan.data_dir.clone(), requests.clone());
         progress::start(taps.clone(), plan.progress_lines, moving, move || {
             note.started();
-            tap::serve(&data_dir, &disk, &taps)
+            tap::serve(&data_dir, &disk, &taps, &compact)
         })
     };
     for config in &plan.configs {
         tracing::info!(pipe = config.pipe, data_dir = %plan.data_dir.display(), "starts");
     }
-    let ran = run_session(&plan, &options, clock, &note);
+    let ran = run_session(&plan, &options, clock, &note, requests);
     close_socket(companion);
     let summary = RunSummary { pipes: ran? };
     log_end(&summary);
@@ -93,6 +95,7 @@ fn run_session(
     options: &RunOptions,
     clock: &OffsetClock,
     note: &Note,
+    requests: CompactRequests,
 ) -> Result<Vec<PipeSummary>, Failure> {
     let (session, broker) = if plan.front.is_some() {
         let (session, broker) =
@@ -123,7 +126,18 @@ fn run_session(
     if let Some(gateway) = &gateway {
         announce(gateway.local_addr(), plan);
     }
-    let ran = drive(&session, gateway, &options.stop);
+    let compactor = Compactor::new(&session, clock, requests);
+    let ran = std::thread::scope(|scope| {
+        let tables = scope.spawn(|| compactor.run(&options.stop));
+        let ran = drive(&session, gateway, &options.stop);
+        compactor.end();
+        let _ = tables.join(); // it has logged what it has to say
+        ran
+    });
+    // A run that was asked to stop ends soon; the next one catches up.
+    if ran.is_ok() && !options.stop.asked() {
+        compactor.compact_all(&options.stop);
+    }
     monitor.end();
     note.last_look(&watch.now());
     let closed = session.close();

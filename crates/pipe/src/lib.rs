@@ -17,6 +17,7 @@ pub mod prepare;
 pub mod run;
 pub mod stage;
 pub mod status;
+pub mod tables;
 pub mod tap;
 pub mod trial;
 pub mod types;

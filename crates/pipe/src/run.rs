@@ -119,6 +119,23 @@ impl Session {
         Ok(session)
     }
 
+    /// Opens the data folder alone: its pipes can't run.
+    ///
+    /// # Errors
+    /// [`RunError`].
+    pub fn open_without_broker(
+        configs: &[PipeConfig],
+        options: &RunOptions,
+    ) -> Result<Self, RunError> {
+        Self::open_ledger(configs, options)
+    }
+
+    /// The configs of its pipes.
+    #[must_use]
+    pub fn configs(&self) -> &[PipeConfig] {
+        &self.configs
+    }
+
     /// Opens the data folder and its broker.
     ///
     /// # Errors

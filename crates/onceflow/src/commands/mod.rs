@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub(crate) mod check;
+pub(crate) mod compact;
 pub(crate) mod generate;
 pub(crate) mod report;
 pub(crate) mod run;

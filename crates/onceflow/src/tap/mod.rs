@@ -1,14 +1,17 @@
-//! `tap`: settled events of a running pipe, through a socket in its data folder.
+//! The socket in a data folder: what a run answers while it owns the folder.
 //!
-//! One request (a JSON object in a line) opens a connection, events follow as JSON lines. Nobody
-//! but the folder's owner may connect. While nobody listens it costs nothing.
+//! One request (a JSON object in a line) opens a connection, JSON lines follow: settled events for
+//! `tap`, progress and results for `compact`. Nobody but the folder's owner may connect. While
+//! nobody listens it costs nothing.
 
 mod client;
+mod compact;
 mod line;
 mod server;
 mod socket;
 
 pub(crate) use client::tap;
+pub(crate) use compact::{CompactAnswer, CompactRequests, TableAnswer, ask};
 pub(crate) use server::{Server, serve};
 pub(crate) use socket::is_running;
 
@@ -24,12 +27,15 @@ struct Request {
     pipe: Option<String>,
     /// Only events with this outcome.
     outcome: Option<String>,
+    /// No events: the tables are brought up to date.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    compact: bool,
 }
 
 impl Request {
     fn new(filter: &TapFilter) -> Request {
         let outcome = filter.outcome.map(|outcome| outcome.name().to_owned());
-        Request { pipe: filter.pipe.clone(), outcome }
+        Request { pipe: filter.pipe.clone(), outcome, compact: false }
     }
 
     fn filter(self) -> Result<TapFilter, String> {

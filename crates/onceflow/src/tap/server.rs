@@ -13,7 +13,7 @@ use journal::Disk;
 use pipe::tap::{Tap, TapHub};
 
 use super::line::{Aside, line};
-use super::{Request, socket};
+use super::{CompactRequests, Request, socket};
 use crate::test_clock::pause;
 
 /// Clients at once; further ones are refused.
@@ -42,8 +42,13 @@ pub(crate) struct Server {
 }
 
 /// Opens the socket. The caller owns the data folder, so a socket that lies there is stale.
-pub(crate) fn serve(data_dir: &Path, disk: &Arc<dyn Disk>, taps: &TapHub) -> Option<Server> {
-    match try_serve(data_dir, disk, taps) {
+pub(crate) fn serve(
+    data_dir: &Path,
+    disk: &Arc<dyn Disk>,
+    taps: &TapHub,
+    compact: &CompactRequests,
+) -> Option<Server> {
+    match try_serve(data_dir, disk, taps, compact) {
         Ok(server) => Some(server),
         Err(error) => {
             tracing::warn!(%error, "no socket in the data folder; the run goes on without tap");
@@ -52,7 +57,12 @@ pub(crate) fn serve(data_dir: &Path, disk: &Arc<dyn Disk>, taps: &TapHub) -> Opt
     }
 }
 
-fn try_serve(data_dir: &Path, disk: &Arc<dyn Disk>, taps: &TapHub) -> io::Result<Server> {
+fn try_serve(
+    data_dir: &Path,
+    disk: &Arc<dyn Disk>,
+    taps: &TapHub,
+    compact: &CompactRequests,
+) -> io::Result<Server> {
     let path = socket::path(data_dir);
     match disk.unlink(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -62,10 +72,10 @@ fn try_serve(data_dir: &Path, disk: &Arc<dyn Disk>, taps: &TapHub) -> io::Result
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
     let inode = std::fs::metadata(&path)?.ino();
     let shared = Arc::new(Shared::default());
-    let (to_thread, taps) = (Arc::clone(&shared), taps.clone());
+    let (to_thread, taps, compact) = (Arc::clone(&shared), taps.clone(), compact.clone());
     std::thread::Builder::new()
         .name("tap".to_owned())
-        .spawn(move || accept(&listener, &taps, &to_thread))?;
+        .spawn(move || accept(&listener, &taps, &compact, &to_thread))?;
     Ok(Server { path, inode, disk: Arc::clone(disk), shared })
 }
 
@@ -84,7 +94,7 @@ impl Server {
     }
 }
 
-fn accept(listener: &UnixListener, taps: &TapHub, shared: &Arc<Shared>) {
+fn accept(listener: &UnixListener, taps: &TapHub, compact: &CompactRequests, shared: &Arc<Shared>) {
     for client in listener.incoming() {
         if shared.over.load(Ordering::Acquire) {
             return;
@@ -98,10 +108,10 @@ fn accept(listener: &UnixListener, taps: &TapHub, shared: &Arc<Shared>) {
             let _ = refuse(&client, format!("{CLIENTS_MAX} taps are open already"));
             continue;
         }
-        let (taps, of_thread) = (taps.clone(), Arc::clone(shared));
+        let (taps, compact, of_thread) = (taps.clone(), compact.clone(), Arc::clone(shared));
         let serve = move || {
             // A client that went away is no event of the run.
-            let _ = serve_client(&client, &taps, &of_thread);
+            let _ = serve_client(&client, &taps, &compact, &of_thread);
             of_thread.clients.fetch_sub(1, Ordering::AcqRel);
         };
         if std::thread::Builder::new().name("tap-client".to_owned()).spawn(serve).is_err() {
@@ -116,7 +126,12 @@ fn refuse(mut client: &UnixStream, error: String) -> io::Result<()> {
     client.write_all(&text)
 }
 
-fn serve_client(client: &UnixStream, taps: &TapHub, shared: &Shared) -> io::Result<()> {
+fn serve_client(
+    client: &UnixStream,
+    taps: &TapHub,
+    compact: &CompactRequests,
+    shared: &Shared,
+) -> io::Result<()> {
     client.set_read_timeout(Some(CLIENT_PATIENCE))?;
     client.set_write_timeout(Some(CLIENT_PATIENCE))?;
     let mut request = String::new();
@@ -125,6 +140,9 @@ fn serve_client(client: &UnixStream, taps: &TapHub, shared: &Shared) -> io::Resu
         return Ok(()); // somebody only wanted to know whether we live
     }
     let parsed = serde_json::from_str::<Request>(&request).map_err(|error| error.to_string());
+    if parsed.as_ref().is_ok_and(|request| request.compact) {
+        return super::compact::serve(client, compact);
+    }
     let tap = match parsed.and_then(Request::filter) {
         Ok(filter) => taps.subscribe(filter),
         Err(error) => return refuse(client, error),

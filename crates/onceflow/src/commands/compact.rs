@@ -1,0 +1,173 @@
+//! `compact`: finished NDJSON files of lakes become Parquet, now.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use console::show;
+use event::source::Stop;
+use indicatif::{ProgressBar, ProgressStyle};
+use journal::RealDisk;
+use pipe::tap::TapHub;
+use pipe::{RunOptions, Session};
+
+use super::load;
+use crate::compactor::{self, Compactor, Counted};
+use crate::exit::{Exit, Failure};
+use crate::print::out;
+use crate::signals;
+use crate::tap::{self, CompactAnswer, TableAnswer};
+use crate::test_clock::OffsetClock;
+
+/// How often the bar moves.
+const TICK: Duration = Duration::from_millis(100);
+
+pub(crate) fn compact(
+    pipes: &[PathBuf],
+    data_dir: &PathBuf,
+    json: bool,
+    clock: &OffsetClock,
+) -> Result<Exit, Failure> {
+    let configs = load(pipes)?;
+    let mut bar = Bar::new(json);
+    let mut answer = None;
+    let asked = tap::ask(data_dir, |heard| match heard {
+        CompactAnswer::Progress(phase, done, total) => bar.show(&phase, done, total),
+        CompactAnswer::Tables(tables) => answer = Some(Ok(tables)),
+        CompactAnswer::Refused(why) => answer = Some(Err(why)),
+    });
+    let lost = |what: String| Failure::new(Exit::Failed, format!("the run doesn't answer: {what}"));
+    let tables = match asked.map_err(|error| lost(error.to_string()))? {
+        Some(()) => answer
+            .unwrap_or_else(|| Err("it ended".to_owned()))
+            .map_err(|why| Failure::new(Exit::Failed, format!("the run refused: {why}")))?,
+        None => by_ourselves(configs, data_dir, clock, &mut bar)?,
+    };
+    bar.end();
+    if json {
+        let text = serde_json::to_string_pretty(&tables);
+        out(text.map_err(|error| Failure::new(Exit::Failed, error))? + "\n")?;
+    } else {
+        out(text(&tables))?;
+    }
+    Ok(if tables.iter().any(|table| table.error.is_some()) { Exit::Failed } else { Exit::Ok })
+}
+
+/// Nobody runs the pipes: we own the folder meanwhile.
+fn by_ourselves(
+    configs: Vec<pipe::config::PipeConfig>,
+    data_dir: &PathBuf,
+    clock: &OffsetClock,
+    bar: &mut Bar,
+) -> Result<Vec<TableAnswer>, Failure> {
+    if !data_dir.join("ledger").is_dir() {
+        return Err(Failure::new(
+            Exit::DataDir,
+            format!("{} holds no ledger: run the pipes first", data_dir.display()),
+        ));
+    }
+    let stop = Stop::default();
+    signals::listen(stop.clone())?;
+    let options = RunOptions {
+        data_dir: data_dir.clone(),
+        reread: false,
+        stop: stop.clone(),
+        disk: Arc::new(RealDisk::new()),
+        clock: Arc::new(clock.clone()),
+        taps: TapHub::default(),
+        onceflow_version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let session = Session::open_without_broker(&configs, &options)?;
+    let compactor = Compactor::new(&session, clock, tap::CompactRequests::default());
+    let counted = Counted::default();
+    let over = AtomicBool::new(false);
+    let tables = std::thread::scope(|scope| {
+        let at_work = scope.spawn(|| {
+            let tables = compactor.on_request(&counted, &stop);
+            over.store(true, Ordering::Release);
+            tables
+        });
+        while !over.load(Ordering::Acquire) && !at_work.is_finished() {
+            if let Some((phase, done, total)) = counted.now() {
+                bar.show(&phase.to_string(), done, total);
+            }
+            std::thread::park_timeout(TICK);
+        }
+        at_work.join().unwrap_or_default()
+    });
+    session.close()?;
+    Ok(tables)
+}
+
+fn text(tables: &[TableAnswer]) -> String {
+    if tables.is_empty() {
+        return "none of these pipes has delivered into a lake\n".to_owned();
+    }
+    let mut out = String::new();
+    for table in tables {
+        let lake = table.lake.display();
+        if let Some(error) = &table.error {
+            out.push_str(&format!("{lake}: {error}\n"));
+        }
+        if let Some(done) = &table.done {
+            out.push_str(&format!("{lake}: {}\n", compactor::summary(done)));
+            for line in compactor::remarks(done) {
+                out.push_str(&format!("  {line}\n"));
+            }
+            if done.waiting > 0 {
+                out.push_str(&format!(
+                    "  {} not known to be published yet; the next compaction takes them\n",
+                    show::counted(done.waiting, "file")
+                ));
+            }
+        }
+    }
+    out
+}
+
+/// A bar on a terminal, a line for each phase elsewhere.
+struct Bar {
+    bar: Option<ProgressBar>,
+    phase: String,
+    quiet: bool,
+}
+
+impl Bar {
+    fn new(quiet: bool) -> Bar {
+        let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
+            let bar = ProgressBar::new(0);
+            if let Ok(style) =
+                ProgressStyle::with_template("{msg:>8} {wide_bar} {percent:>3}% {eta}")
+            {
+                bar.set_style(style);
+            }
+            bar
+        });
+        Bar { bar, phase: String::new(), quiet }
+    }
+
+    fn show(&mut self, phase: &str, done: u64, total: u64) {
+        let fresh = self.phase != phase;
+        phase.clone_into(&mut self.phase);
+        match &self.bar {
+            Some(bar) => {
+                if fresh {
+                    bar.reset();
+                    bar.set_message(phase.to_owned());
+                }
+                bar.set_length(total);
+                bar.set_position(done.min(total));
+            }
+            None if fresh && !self.quiet => eprintln!("compact: {phase}"),
+            None => {}
+        }
+    }
+
+    fn end(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
