@@ -1,6 +1,6 @@
 //! What puts, readers and the journal's thread share of one stream.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
@@ -36,6 +36,9 @@ pub(super) struct Shared {
     pub(super) in_flight_bytes: u64,
     /// Producers that have a put in there.
     pub(super) producing: HashSet<Producer>,
+    /// Producers whose last put was refused: its first sequence, and why. Were a later one taken,
+    /// that one's records would count as repeats when they come again.
+    pub(super) refused: HashMap<Producer, (Sequence, BrokerError)>,
 }
 
 /// A record that waits for the journal.
@@ -55,8 +58,15 @@ pub(super) struct PutInFlight {
     pub(super) bytes: usize,
     /// With the shards; the numbers come with durability.
     pub(super) puts: Vec<Put>,
-    pub(super) producer: Option<(Producer, Sequence)>,
+    pub(super) producer: Option<Producing>,
     pub(super) answer: AnswerTo,
+}
+
+/// What a producer puts.
+pub(super) struct Producing {
+    pub(super) producer: Producer,
+    pub(super) first: Sequence,
+    pub(super) last: Sequence,
 }
 
 /// Who is told.
@@ -84,6 +94,7 @@ impl Core {
             in_flight: VecDeque::new(),
             in_flight_bytes: 0,
             producing: HashSet::new(),
+            refused: HashMap::new(),
         };
         Arc::new(Self {
             shared: Mutex::new(shared),
@@ -181,21 +192,42 @@ impl Shared {
         outcome: Result<Position, AppendError>,
     ) -> Answer {
         self.in_flight_bytes -= put.bytes as u64;
-        if let Some((producer, _)) = &put.producer {
-            self.producing.remove(producer);
+        let outcome = outcome.map_err(append_failed);
+        if let Some(producing) = &put.producer {
+            self.produced(&producing.producer, producing.first, outcome.as_ref().err());
         }
         let position = match outcome {
             Ok(position) => position,
-            Err(error) => return (put.answer, Err(append_failed(error))),
+            Err(error) => return (put.answer, Err(error)),
         };
         self.state.put_begins(position.0, put.arrived_ms, put.bytes);
         for place in &mut put.puts {
             place.sequence = self.state.number(place.shard);
         }
-        if let Some((producer, sequence)) = put.producer {
-            self.state.produced(producer, sequence);
+        if let Some(Producing { producer, last, .. }) = put.producer {
+            self.state.produced(producer, last);
         }
         (put.answer, Ok(put.puts))
+    }
+
+    /// A producer's put from `first` on is settled, or was never given to the journal.
+    pub(super) fn produced(
+        &mut self,
+        producer: &Producer,
+        first: Sequence,
+        error: Option<&BrokerError>,
+    ) {
+        self.producing.remove(producer);
+        match error {
+            // It began at or before what was refused.
+            None => drop(self.refused.remove(producer)),
+            Some(error) => {
+                let earlier = |(refused, _): &(Sequence, BrokerError)| *refused <= first;
+                if !self.refused.get(producer).is_some_and(earlier) {
+                    self.refused.insert(producer.clone(), (first, error.clone()));
+                }
+            }
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 use journal::Journal;
 use tokio::sync::oneshot;
 
-use super::core::{AnswerTo, InFlight, PutInFlight, What};
+use super::core::{AnswerTo, InFlight, Producing, PutInFlight, What};
 use super::format::{encode_put, put_bytes, set_arrived};
 use super::lock;
 use super::record::{NewRecord, Put, SequenceNumber};
@@ -30,7 +30,7 @@ pub(super) struct Order {
 struct Encoded {
     bytes: Vec<u8>,
     puts: Vec<Put>,
-    producer: Option<(Producer, Sequence)>,
+    producer: Option<Producing>,
     answer: AnswerTo,
 }
 
@@ -69,8 +69,9 @@ impl Inner {
             Ok(false) => return Durable::now(Ok(())),
             Err(error) => return Durable::now(Err(error)),
         }
-        self.put_new(producer, records).unwrap_or_else(|error| {
-            lock(&self.core.shared).producing.remove(producer);
+        let first = records.first().map(|(sequence, _)| *sequence).unwrap_or_default();
+        self.put_new(producer, first, records).unwrap_or_else(|error| {
+            lock(&self.core.shared).produced(producer, first, Some(&error));
             self.core.settled.notify_all();
             Durable::now(Err(error))
         })
@@ -90,15 +91,18 @@ impl Inner {
         if let Some(through) = shared.state.producers.get(producer) {
             let repeats = records.partition_point(|(sequence, _)| sequence <= through);
             records.drain(..repeats);
-        } else if shared.state.producers.len() + shared.producing.len()
+        } else if shared.state.producers.len() + shared.producing.len() + shared.refused.len()
             >= self.options.producers_max
+            && !shared.refused.contains_key(producer)
         {
             let (name, max) = (&self.name, self.options.producers_max);
             let what = format!("stream `{name}` remembers at most {max} producers");
             return Err(BrokerError::OverLimit { what });
         }
-        if records.is_empty() {
-            return Ok(false);
+        let Some((first, _)) = records.first() else { return Ok(false) };
+        match shared.refused.get(producer) {
+            Some((refused, error)) if refused < first => return Err(error.clone()),
+            _ => {}
         }
         shared.producing.insert(producer.clone());
         Ok(true)
@@ -107,16 +111,17 @@ impl Inner {
     fn put_new(
         &self,
         producer: &Producer,
+        first: Sequence,
         records: Vec<(Sequence, NewRecord)>,
     ) -> Result<Durable<()>, BrokerError> {
-        let highest = records.last().map(|(sequence, _)| *sequence).unwrap_or_default();
+        let last = records.last().map(|(sequence, _)| *sequence).unwrap_or_default();
         let records: Vec<_> = records.into_iter().map(|(_, record)| record).collect();
         self.check_put(Some(producer), &records)?;
         let puts = self.places(&records);
         let shards = puts.iter().map(|put| put.shard);
-        let bytes = encode_put(Some((producer, highest)), &records, shards);
+        let bytes = encode_put(Some((producer, last)), &records, shards);
         let (answer, settled) = oneshot::channel();
-        let producer = Some((producer.clone(), highest));
+        let producer = Some(Producing { producer: producer.clone(), first, last });
         self.submit(Encoded { bytes, puts, producer, answer: AnswerTo::PutOnce(answer) })?;
         Ok(Durable::settled(settled))
     }

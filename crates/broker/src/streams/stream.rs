@@ -198,7 +198,8 @@ impl Stream {
     /// skipped. `records` ascend.
     ///
     /// Blocks while an earlier put of the same producer is under way: were that refused for want of
-    /// space and this one taken, its records would count as repeats when they come again.
+    /// space and this one taken, its records would count as repeats when they come again. For the
+    /// same reason, what comes after a refused put is refused until that comes again.
     pub fn put_once(
         &self,
         producer: &Producer,
