@@ -9,6 +9,7 @@
 //! Start reading at [`file::source`], then [`file::sink`]; of brokers at [`kinesis::embedded`],
 //! [`sqs::embedded`] and [`spool`].
 
+mod aws;
 mod broker_error;
 pub mod file;
 pub mod kinesis;
@@ -19,13 +20,16 @@ pub mod spool;
 pub mod sqs;
 pub mod stdout;
 
+pub use aws::Endpoint;
 pub use file::sink::{FileSink, FileSinkOptions};
 pub use file::source::{Compression, FilePattern, FileSource, FileSourceOptions};
 pub use kinesis::StreamStart;
 pub use kinesis::embedded::{StreamSource, StreamSourceOptions};
+pub use kinesis::endpoint::{RemoteStreamOptions, RemoteStreamSource};
 pub use kinesis::target::StreamTarget;
 pub use rejected::{RejectedOptions, RejectedSink};
 pub use spool::{SpoolOptions, SpoolSink, Target};
 pub use sqs::embedded::{QueueSource, QueueSourceOptions};
+pub use sqs::endpoint::{RemoteQueueOptions, RemoteQueueSource};
 pub use sqs::target::QueueTarget;
 pub use stdout::StdoutSink;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use broker::{Broker, BrokerError};
 use connect::{
-    QueueSource, QueueSourceOptions, QueueTarget, SpoolOptions, SpoolSink, StreamSource,
+    QueueSource, QueueSourceOptions, QueueTarget, RemoteQueueOptions, RemoteQueueSource,
+    RemoteStreamOptions, RemoteStreamSource, SpoolOptions, SpoolSink, StreamSource,
     StreamSourceOptions, StreamTarget, Target,
 };
 use dedup::ledger::PipeLedger;
@@ -23,6 +24,16 @@ fn embedded<'a>(shared: &Shared<'a>) -> Result<&'a Arc<Broker>, PipeError> {
 
 fn refused(error: BrokerError) -> PipeError {
     PipeError::Config(format!("the embedded broker: {error}"))
+}
+
+fn endpoint(endpoint: &Endpoint) -> connect::Endpoint {
+    match endpoint {
+        Endpoint::Url { url, region } => {
+            connect::Endpoint::Url { url: url.clone(), region: region.clone() }
+        }
+        Endpoint::Aws { region } => connect::Endpoint::Aws { region: region.clone() },
+        Endpoint::Embedded => connect::Endpoint::Aws { region: None },
+    }
 }
 
 /// A stream to read.
@@ -45,7 +56,9 @@ pub(crate) fn stream_source(
             Ok(Box::new(StreamSource::open(embedded(shared)?, &options, &state, clock)?))
         }
         Endpoint::Aws { .. } | Endpoint::Url { .. } => {
-            Err(PipeError::Config("streams behind endpoints aren't wired".into()))
+            let endpoint = endpoint(&config.endpoint);
+            let options = RemoteStreamOptions { stream: config.stream.clone(), endpoint, start };
+            Ok(Box::new(RemoteStreamSource::open(options, state, clock)?))
         }
     }
 }
@@ -64,7 +77,14 @@ pub(crate) fn queue_source(
             Ok(Box::new(QueueSource::open(embedded(shared)?, &options, &remembered, clock)?))
         }
         Endpoint::Aws { .. } | Endpoint::Url { .. } => {
-            Err(PipeError::Config("queues behind endpoints aren't wired".into()))
+            let options = RemoteQueueOptions {
+                queue: config.queue.clone(),
+                endpoint: endpoint(&config.endpoint),
+                visibility_timeout: config.visibility_timeout,
+                redelivery_memory: config.redelivery_memory,
+                message_ids_max: usize::try_from(config.message_ids_max).unwrap_or(usize::MAX),
+            };
+            Ok(Box::new(RemoteQueueSource::open(options, remembered, clock)?))
         }
     }
 }

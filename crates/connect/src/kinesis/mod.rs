@@ -1,7 +1,9 @@
 //! Streams: as a source on the embedded broker or behind an endpoint, and as a sink.
 
 pub mod embedded;
+pub mod endpoint;
 mod filling;
+mod sequence;
 pub mod target;
 
 /// Where to begin in a shard that the pipe hasn't read before.
