@@ -1,4 +1,6 @@
 //! What the queues promise.
 
+mod crash_sweep;
 mod kit;
 mod rules;
+mod world;
