@@ -77,7 +77,15 @@ impl Catalogue {
         };
         let journal = Journal::open(disk, dir, config, &mut |_, bytes| {
             records += 1;
-            replay(&mut entries, bytes).ok_or_else(|| "it is not one of a catalogue".into())
+            let newer = bytes.first().filter(|version| **version > VERSION);
+            replay(&mut entries, bytes).ok_or_else(|| match newer {
+                Some(version) => format!(
+                    "it has format version {version}, this program reads up to {VERSION}; use the \
+                     newer program"
+                )
+                .into(),
+                None => "it is not one of a catalogue of streams".into(),
+            })
         });
         let journal = journal.map_err(open_failed)?;
         let mut catalogue = Self { journal: Some(journal), entries, records };
@@ -91,9 +99,7 @@ impl Catalogue {
 
     /// Makes a stream or changes it; durable when it returns.
     pub(super) fn put(&mut self, entry: Entry) -> Result<(), BrokerError> {
-        let mut bytes = vec![VERSION, KIND_STREAM];
-        entry.encode(&mut bytes);
-        self.append(bytes)?;
+        self.append(stream_record(&entry))?;
         self.entries.insert(entry.id, entry);
         self.write_anew_if_due();
         Ok(())
@@ -101,9 +107,7 @@ impl Catalogue {
 
     /// Removes a stream; durable when it returns.
     pub(super) fn remove(&mut self, id: u128) -> Result<(), BrokerError> {
-        let mut bytes = vec![VERSION, KIND_DELETED];
-        bytes.extend(id.to_le_bytes());
-        self.append(bytes)?;
+        self.append(deleted_record(id))?;
         self.entries.remove(&id);
         self.write_anew_if_due();
         Ok(())
@@ -129,15 +133,32 @@ impl Catalogue {
         if self.records < RECORDS_MAX + 2 * self.entries.len() {
             return;
         }
-        let mut bytes = vec![VERSION, KIND_ALL];
-        bytes.extend((self.entries.len() as u32).to_le_bytes());
-        self.entries.values().for_each(|entry| entry.encode(&mut bytes));
-        let written = journal.append(bytes).and_then(|position| journal.drop_before(position));
+        let all = all_record(&self.entries);
+        let written = journal.append(all).and_then(|position| journal.drop_before(position));
         match written {
             Ok(()) => self.records = 1,
             Err(error) => tracing::warn!(%error, "the catalogue of streams was not written anew"),
         }
     }
+}
+
+fn stream_record(entry: &Entry) -> Vec<u8> {
+    let mut bytes = vec![VERSION, KIND_STREAM];
+    entry.encode(&mut bytes);
+    bytes
+}
+
+fn deleted_record(id: u128) -> Vec<u8> {
+    let mut bytes = vec![VERSION, KIND_DELETED];
+    bytes.extend(id.to_le_bytes());
+    bytes
+}
+
+fn all_record(entries: &BTreeMap<u128, Entry>) -> Vec<u8> {
+    let mut bytes = vec![VERSION, KIND_ALL];
+    bytes.extend((entries.len() as u32).to_le_bytes());
+    entries.values().for_each(|entry| entry.encode(&mut bytes));
+    bytes
 }
 
 /// Takes a record of the catalogue; `None` if it isn't one.
@@ -229,4 +250,65 @@ pub(super) fn open_failed(error: OpenError) -> BrokerError {
 /// The folder of a stream.
 pub(super) fn stream_dir(dir: &Path, id: u128) -> PathBuf {
     dir.join(format!("{id:032x}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use journal::SimDisk;
+
+    use super::*;
+
+    fn entry(id: u128) -> Entry {
+        let tags = [("team".to_owned(), "\u{e4}".to_owned()), ("empty".to_owned(), String::new())];
+        Entry {
+            id,
+            name: "app-events".into(),
+            shards: 4,
+            created_ms: 1_800_000_000_123,
+            settings: Settings { retention_h: 48, gone_before_ms: -5, tags: tags.into() },
+        }
+    }
+
+    #[test]
+    fn the_fixtures_of_version_1_are_what_is_written_today() {
+        let two = BTreeMap::from([(1, entry(1)), (2, entry(2))]);
+        let stream = include_bytes!("../../tests/fixtures/streams-v1/catalogue-stream");
+        let deleted = include_bytes!("../../tests/fixtures/streams-v1/catalogue-deleted");
+        let all = include_bytes!("../../tests/fixtures/streams-v1/catalogue-all");
+        assert_eq!(stream_record(&entry(1)), stream);
+        assert_eq!(deleted_record(3), deleted);
+        assert_eq!(all_record(&two), all);
+        let mut entries = BTreeMap::from([(3, entry(3))]);
+        for record in [stream.as_slice(), deleted] {
+            replay(&mut entries, record).unwrap();
+        }
+        assert_eq!(entries, BTreeMap::from([(1, entry(1))]));
+        replay(&mut entries, all).unwrap();
+        assert_eq!(entries, two);
+    }
+
+    #[test]
+    fn a_record_that_is_cut_or_too_long_is_refused() {
+        let all = all_record(&BTreeMap::from([(1, entry(1)), (2, entry(2))]));
+        for bytes in 0..all.len() {
+            assert!(replay(&mut BTreeMap::new(), &all[..bytes]).is_none(), "{bytes}");
+        }
+        assert!(replay(&mut BTreeMap::new(), &[all, vec![0]].concat()).is_none());
+    }
+
+    #[test]
+    fn p6_the_catalogue_stays_small_however_often_it_changes() {
+        let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(1));
+        let open = || Catalogue::open(Arc::clone(&disk), Path::new("/c"), 4096).unwrap();
+        let mut catalogue = open();
+        catalogue.put(entry(1)).unwrap();
+        for _ in 0..3_000 {
+            catalogue.put(entry(2)).unwrap();
+            catalogue.remove(2).unwrap();
+        }
+        let bytes: u64 = disk.list(Path::new("/c")).unwrap().iter().map(|file| file.bytes).sum();
+        assert!(bytes < 1_100 * 130, "{bytes} bytes for one stream");
+        drop(catalogue);
+        assert_eq!(open().entries, BTreeMap::from([(1, entry(1))]));
+    }
 }

@@ -270,3 +270,103 @@ fn shard(&[.., a, b]: &[u8; ROW_BYTES]) -> u32 {
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     bytes.get(at..at + 2)?.try_into().ok().map(u16::from_le_bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn producer(number: u128, batch: u64, index: u32) -> (Producer, Sequence) {
+        let (pipe, sink) = ("pipe".to_owned(), format!("sink-{number}"));
+        let sequence = Sequence { batch: BatchNumber(batch), index };
+        (Producer { ledger_id: LedgerId(number), pipe, sink }, sequence)
+    }
+
+    fn record(key: &str, data: &[u8]) -> NewRecord {
+        NewRecord {
+            partition_key: key.into(),
+            explicit_hash_key: None,
+            data: Bytes::copy_from_slice(data),
+        }
+    }
+
+    fn put(producer: Option<&(Producer, Sequence)>, records: &[(u32, NewRecord)]) -> Vec<u8> {
+        let (shards, records): (Vec<_>, Vec<_>) = records.iter().cloned().unzip();
+        let producer = producer.map(|(producer, sequence)| (producer, *sequence));
+        let mut bytes = encode_put(producer, &records, shards.into_iter());
+        assert_eq!(bytes.len(), put_bytes(producer.map(|(producer, _)| producer), &records));
+        set_arrived(&mut bytes, 1_800_000_000_123);
+        bytes
+    }
+
+    fn state() -> StateRecord {
+        StateRecord {
+            creation_id: 0x0123_4567_89ab_cdef_0f1e_2d3c_4b5a_6978,
+            arrived_ms: 1_800_000_000_123,
+            nexts: vec![1, 70_000_000_000],
+            producers: vec![producer(1, 2, 3), producer(2, 1 << 40, 0)],
+        }
+    }
+
+    #[test]
+    fn the_fixtures_of_version_1_are_what_is_written_today() {
+        let records = [(1, record("k\u{e4}y", b"data")), (65_535, record("k", b""))];
+        let written = [
+            (put(None, &records), include_bytes!("../../tests/fixtures/streams-v1/put").as_slice()),
+            (
+                put(Some(&producer(7, 8, 9)), &records),
+                include_bytes!("../../tests/fixtures/streams-v1/put-once"),
+            ),
+            (state().encode(), include_bytes!("../../tests/fixtures/streams-v1/state")),
+        ];
+        for (at, (written, fixture)) in written.iter().enumerate() {
+            assert_eq!(written, fixture, "{at}");
+        }
+        let Ok(Entry::State(read)) = decode(written[2].1) else { panic!("not a state") };
+        assert_eq!(read, state());
+        let Ok(Entry::Put(read)) = decode(written[1].1) else { panic!("not a put") };
+        assert_eq!(read.arrived_ms, 1_800_000_000_123);
+        assert_eq!(read.producer(), Ok(Some(producer(7, 8, 9))));
+    }
+
+    #[test]
+    fn what_is_not_a_record_is_refused() {
+        let state = state().encode();
+        assert!(matches!(decode(&[2, 1]), Err(FormatError::Newer(2))));
+        assert!(matches!(decode(&[]), Err(FormatError::Lengths)));
+        let mut unknown = state.clone();
+        unknown[1] = 9;
+        assert!(matches!(decode(&unknown), Err(FormatError::Kind(9))));
+        let once = put(Some(&producer(7, 8, 9)), &[(0, record("k", b"data"))]);
+        for whole in [state, once] {
+            for bytes in 0..whole.len() {
+                assert!(decode(&whole[..bytes]).is_err(), "{bytes} of {} bytes", whole.len());
+            }
+            let longer = [whole, vec![0]].concat();
+            assert!(matches!(decode(&longer), Err(FormatError::Lengths)));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_put_comes_back(
+            records in prop::collection::vec((0..1000_u32, ".{0,300}", ".{0,99}"), 0..20),
+            once in any::<bool>(),
+        ) {
+            let records: Vec<_> =
+                records.iter().map(|(s, key, data)| (*s, record(key, data.as_bytes()))).collect();
+            let from = once.then(|| producer(1, 2, 3));
+            let bytes = put(from.as_ref(), &records);
+            let Ok(Entry::Put(read)) = decode(&bytes) else { panic!("not a put") };
+            prop_assert_eq!(read.len(), records.len());
+            prop_assert_eq!(read.producer().unwrap(), from);
+            for (row, (shard, record)) in read.rows().zip(&records) {
+                prop_assert_eq!(row.shard, *shard);
+                prop_assert_eq!(row.partition_key, record.partition_key.as_bytes());
+                prop_assert_eq!(row.data, &record.data);
+            }
+        }
+    }
+}

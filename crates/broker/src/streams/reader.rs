@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
+use journal::{Position, Reader};
+
 use super::chunk::{Chunk, ChunkRecords};
 use super::format::{Entry, PutView, decode};
 use super::lock;
 use super::record::SequenceNumber;
+use super::scan::{read_failed, unreadable};
 use super::stream::Inner;
 use crate::error::BrokerError;
-use journal::{Position, ReadError, Reader};
-
-use super::scan::unreadable;
 
 /// Reads a stream's journal from front to end, all shards.
 pub struct StreamReader {
@@ -89,14 +89,10 @@ impl StreamReader {
                     self.record.extend_from_slice(record);
                 }
                 Ok(None) => return Ok(false),
-                Err(ReadError::Dropped { .. }) => {
-                    self.inner.check_exists()?;
+                Err(error) => {
+                    read_failed(&self.inner, &error)?;
                     self.reader = None;
                     continue;
-                }
-                Err(error) => {
-                    self.inner.check_exists()?;
-                    return Err(unreadable(&self.inner, &error.to_string()));
                 }
             }
             if self.take()? {

@@ -33,21 +33,32 @@ impl Scan {
         let (position, record) = match self.reader.next() {
             Ok(Some((position, record))) if position.0 <= self.last => (position, record),
             Ok(_) => return Ok(Step::End),
-            Err(ReadError::Dropped { .. }) => {
-                // A delete drops everything, and then nobody need look again.
-                inner.check_exists()?;
-                return Ok(Step::Gone);
-            }
-            Err(error) => {
-                inner.check_exists()?;
-                return Err(unreadable(inner, &error.to_string()));
-            }
+            Err(error) => return read_failed(inner, &error).map(|()| Step::Gone),
         };
         match decode(record) {
             Ok(Entry::Put(put)) => Ok(Step::Put(position.0, put)),
             Ok(Entry::State(_)) => Ok(Step::Other),
             Err(error) => Err(unreadable(inner, &format!("the record at {position}: {error}"))),
         }
+    }
+}
+
+/// Whether a failed read only means that retention took what was to be read.
+///
+/// # Errors
+/// [`BrokerError`] if not, or if the stream was deleted, files and all.
+pub(super) fn read_failed(inner: &Inner, error: &ReadError) -> Result<(), BrokerError> {
+    inner.check_exists()?;
+    match error {
+        ReadError::Dropped { .. } => Ok(()),
+        // A reader goes on to the end of a segment that is dropped meanwhile; if the next one is
+        // gone, too, it finds nothing there.
+        ReadError::NotARecord { position, .. }
+            if inner.with_journal(|journal| Ok(*position < journal.begin()))? =>
+        {
+            Ok(())
+        }
+        error => Err(unreadable(inner, &error.to_string())),
     }
 }
 

@@ -2,7 +2,9 @@
 
 mod basics;
 mod crash;
+mod fixture;
 mod kit;
 mod no_space;
 mod parallel;
+mod reads;
 mod world;
