@@ -117,7 +117,7 @@ impl Registry {
         let config = JournalConfig {
             segment_bytes: self.options.segment_bytes,
             record_bytes_max: 2 * PUT_BYTES_MAX as u32,
-            ..JournalConfig::default()
+            queue_bytes_max: 2 * PUT_BYTES_MAX as u64,
         };
         let mut replay = Replay::new(entry.id, entry.shards as usize);
         let dir = stream_dir(&self.dir, entry.id);

@@ -1,13 +1,15 @@
 //! Making, putting, reading, deleting.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
 
-use broker::BrokerError;
 use broker::streams::{SequenceNumber, Streams};
-use event::TestClock;
-use journal::SimDisk;
+use broker::{Broker, BrokerError, BrokerOptions};
+use event::{Clock, TestClock};
+use journal::{Disk, SimDisk, SyncPoint};
 
-use super::kit::{NOW_MS, drain, open, record, record_for, shard_records};
+use super::kit::{NOW_MS, drain, open, record, record_for, shard_records, small};
 
 fn start() -> (SimDisk, TestClock, Streams) {
     let (disk, clock) = (SimDisk::new(1), TestClock::new(NOW_MS));
@@ -67,7 +69,7 @@ fn a_deleted_stream_is_gone_for_everyone_who_holds_it() {
     let mut reader = stream.reader(&[]).unwrap();
     let seen = stream.arrivals();
     let waiter = std::thread::spawn({
-        let stream = std::sync::Arc::clone(&stream);
+        let stream = Arc::clone(&stream);
         move || stream.wait(seen, std::time::Instant::now() + std::time::Duration::from_secs(60))
     });
     streams.delete("one").unwrap();
@@ -91,4 +93,26 @@ fn a_deleted_stream_is_gone_for_everyone_who_holds_it() {
     drop(streams);
     let streams = open(&disk, &clock).unwrap();
     assert_eq!(streams.list().len(), 2);
+}
+
+#[test]
+fn the_brokers_folder_is_durable_before_anything_in_it() {
+    let open = |disk: &SimDisk| {
+        let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+        let clock: Arc<dyn Clock> = Arc::new(TestClock::new(NOW_MS));
+        let options = BrokerOptions { streams: small(), ..BrokerOptions::default() };
+        Broker::open(&disk, Path::new("/broker"), options, &clock).unwrap()
+    };
+    let lost = |skipped: Option<SyncPoint>| {
+        let disk = SimDisk::new(1);
+        skipped.into_iter().for_each(|point| disk.skip_sync(point));
+        let broker = open(&disk);
+        let stream = broker.streams().create("s", 1, BTreeMap::new()).unwrap();
+        stream.put(vec![record("k", "a")]).wait().unwrap();
+        broker.close().unwrap();
+        let lost = |seed| open(&disk.after_power_loss(seed)).streams().get("s").is_err();
+        (0..20).any(lost)
+    };
+    assert!(!lost(None));
+    assert!(lost(Some(SyncPoint("broker.folder"))), "or the sync is needless");
 }

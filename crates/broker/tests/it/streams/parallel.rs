@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use broker::Sequence;
-use broker::streams::{SequenceNumber, StreamsOptions};
-use event::{BatchNumber, TestClock};
-use journal::{Fault, SimDisk};
+use broker::streams::{Record, SequenceNumber, StreamsOptions};
+use broker::{BrokerError, Sequence};
+use event::{BatchNumber, Clock, TestClock};
+use journal::{Disk, Fault, SimDisk};
 
-use super::kit::{NOW_MS, drain, open, open_with, producer, record, shard_records, small};
+use super::kit::{
+    HOUR_MS, NOW_MS, drain, open, open_with, producer, record, record_for, shard_records, small,
+};
 
 /// "Parallel PutRecord loses records": what users of local emulators report.
 #[test]
@@ -155,4 +157,92 @@ fn a_put_that_nobody_waits_for_is_stored_and_wakes_tasks_at_once() {
     runtime.block_on(stream.arrived(seen, Duration::from_millis(1)));
     let put = async { stream.put(vec![record("k", "b")]).await.unwrap() };
     assert_eq!(runtime.block_on(put)[0].sequence, SequenceNumber(2));
+}
+
+#[test]
+fn reads_go_on_while_retention_takes_what_they_read() {
+    let (disk, clock) = (SimDisk::new(1), TestClock::new(NOW_MS));
+    let streams = open(&disk, &clock).unwrap();
+    let stream = streams.create("s", 2, BTreeMap::new()).unwrap();
+    let done = AtomicBool::new(false);
+    let numbers = |all: &[(u32, u64, Vec<u8>)], last: &mut [u64; 2]| {
+        for (shard, number, data) in all {
+            // What retention took may be missing; nothing comes twice, late, or as another one.
+            assert!(*number > last[*shard as usize]);
+            last[*shard as usize] = *number;
+            assert_eq!(data, &[*shard as u8; 300]);
+        }
+    };
+    let read = |shard: u32, from: SequenceNumber| {
+        let read = stream.read(shard, from, 20, 1 << 20).unwrap();
+        let flat = |r: Record| (shard, r.sequence.0, r.data.to_vec());
+        (read.records.into_iter().map(flat).collect::<Vec<_>>(), read.next)
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let (mut reader, mut last) = (stream.reader(&[]).unwrap(), [0; 2]);
+            while !done.load(Ordering::SeqCst) {
+                numbers(&drain(&mut reader).unwrap(), &mut last);
+            }
+            numbers(&drain(&mut reader).unwrap(), &mut last);
+            assert_eq!(last, [1_500; 2], "the newest are there");
+        });
+        scope.spawn(|| {
+            let (mut last, mut from) = ([0; 2], SequenceNumber(0));
+            while !done.load(Ordering::SeqCst) {
+                let (records, next) = read(1, from);
+                numbers(&records, &mut last);
+                from = next;
+                let first = stream.at_timestamp(1, clock.now_ms() - 5 * HOUR_MS).unwrap();
+                numbers(&read(1, first).0, &mut [0; 2]);
+            }
+        });
+        scope.spawn(|| {
+            while !done.load(Ordering::SeqCst) {
+                streams.trim();
+            }
+        });
+        for _ in 0..1_500 {
+            let new = |shard: u32| record_for(shard, 2, vec![shard as u8; 300]);
+            stream.put(vec![new(0), new(1)]).wait().unwrap();
+            clock.advance(HOUR_MS);
+        }
+        done.store(true, Ordering::SeqCst);
+    });
+    streams.trim();
+    assert!(streams.bytes_on_disk() < 16 * 4096, "{}", streams.bytes_on_disk());
+}
+
+#[test]
+fn deleting_and_making_again_while_others_put_and_read_mixes_nothing() {
+    let (disk, clock) = (SimDisk::new(1), TestClock::new(NOW_MS));
+    let streams = open(&disk, &clock).unwrap();
+    let done = AtomicBool::new(false);
+    streams.create("s", 1, BTreeMap::new()).unwrap();
+    let gone = |error: &BrokerError| matches!(error, BrokerError::NoSuchStream { .. });
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !done.load(Ordering::SeqCst) {
+                    let Ok(stream) = streams.get("s") else { continue };
+                    let id = stream.creation_id().to_string();
+                    let answer = stream.put(vec![record("k", id.clone())]).wait();
+                    let found = stream.read(0, SequenceNumber(0), 1_000, 1 << 20);
+                    match (answer, found) {
+                        (Ok(_), Ok(found)) => {
+                            assert!(found.records.iter().all(|r| r.data == id.as_bytes()));
+                        }
+                        (Err(error), _) | (_, Err(error)) => assert!(gone(&error), "{error}"),
+                    }
+                }
+            });
+        }
+        for _ in 0..100 {
+            streams.delete("s").unwrap();
+            streams.create("s", 1, BTreeMap::new()).unwrap();
+        }
+        done.store(true, Ordering::SeqCst);
+    });
+    let folders = disk.list("/streams".as_ref()).unwrap();
+    assert_eq!(folders.len(), 2, "the catalogue and one stream");
 }

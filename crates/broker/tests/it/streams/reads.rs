@@ -267,3 +267,21 @@ fn records_go_where_their_keys_say_and_come_back_as_they_were() {
     assert!(chunk.records.iter().all(|record| record.partition_key.as_bytes() == record.data));
     assert_eq!(chunk.arrived_ms, NOW_MS);
 }
+
+#[test]
+fn a_read_ends_where_the_next_record_of_its_shard_is_far() {
+    let (disk, clock) = (SimDisk::new(1), TestClock::new(NOW_MS));
+    let streams = open(&disk, &clock).unwrap();
+    let stream = streams.create("s", 2, BTreeMap::new()).unwrap();
+    let put = |shard, bytes| drop(stream.put(vec![record_for(shard, 2, vec![1; bytes])]).wait());
+    put(0, 1);
+    (0..40).for_each(|_| put(1, 1_000_000));
+    put(0, 2);
+    // So many that the index is asked, and not the memory of the newest.
+    (0..70).for_each(|_| put(0, 3));
+    let first = stream.read(0, SequenceNumber(1), 2, 99).unwrap();
+    assert_eq!((first.records.len(), first.next), (1, SequenceNumber(2)));
+    let second = stream.read(0, first.next, 2, 99).unwrap();
+    let bytes: Vec<_> = second.records.iter().map(|record| record.data.len()).collect();
+    assert_eq!(bytes, [2, 3]);
+}
