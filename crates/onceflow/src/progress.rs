@@ -1,4 +1,4 @@
-//! How far a run is: on a terminal one line that moves, in the demo a line per batch.
+//! How far a run is: on a terminal one line that moves.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
@@ -17,8 +17,6 @@ const SHOW_AFTER: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(200);
 /// How often while something waits for it.
 const LOOK_SOON: Duration = Duration::from_millis(10);
-/// What a line begins with that the demo reads.
-pub(crate) const LINE: &str = "progress ";
 
 /// The line that moves on a terminal. Clones share whether one stands there.
 #[derive(Clone, Debug, Default)]
@@ -49,13 +47,12 @@ pub(crate) struct Companion {
 /// Starts it. `opened` is called once the data folder is ours, and opens the socket for `tap`.
 pub(crate) fn start(
     taps: TapHub,
-    lines: bool,
     moving: MovingLine,
     opened: impl FnOnce() -> Option<Server> + Send + 'static,
 ) -> Companion {
     let over = Arc::new(AtomicBool::new(false));
     let watched = Arc::clone(&over);
-    let go_along = move || follow(&taps, lines, &moving, opened, &watched);
+    let go_along = move || follow(&taps, &moving, opened, &watched);
     let thread = std::thread::Builder::new().name("progress".to_owned()).spawn(go_along);
     if let Err(error) = &thread {
         tracing::warn!(%error, "no thread for progress and tap; the run goes on without");
@@ -75,15 +72,13 @@ impl Companion {
 
 fn follow(
     taps: &TapHub,
-    lines: bool,
     moving: &MovingLine,
     opened: impl FnOnce() -> Option<Server>,
     over: &AtomicBool,
 ) -> Option<Server> {
     let began = Instant::now();
     let (mut opened, mut server) = (Some(opened), None);
-    let terminal = std::io::stderr().is_terminal() && !lines;
-    let mut seen = 0;
+    let terminal = std::io::stderr().is_terminal();
     while !over.load(Ordering::Acquire) {
         let progress = taps.progress();
         if progress.is_open()
@@ -92,17 +87,12 @@ fn follow(
             server = opened();
         }
         let settled = progress.settled();
-        if lines && settled > seen {
-            seen = settled;
-            eprintln!("{LINE}{settled}");
-        }
         if terminal && began.elapsed() > SHOW_AFTER {
             let rate = settled as f64 / began.elapsed().as_secs_f64();
             let (events, rate) = (show::counted(settled, "event"), show::count(rate as u64));
             moving.show(&format!("{events} settled, {rate}/s"));
         }
-        let soon = lines || opened.is_some();
-        std::thread::park_timeout(if soon { LOOK_SOON } else { LOOK });
+        std::thread::park_timeout(if opened.is_some() { LOOK_SOON } else { LOOK });
     }
     moving.clear();
     server

@@ -5,26 +5,16 @@ use std::io::{self, BufRead as _, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::exit::{Exit, Failure};
-use crate::generate::{self, Amount};
 
 const EVENT_CONFIG: &str = include_str!("../../../../examples/event_config.yml");
-const APP: &str = include_str!("../../../../examples/app.yaml");
-const WIKIPEDIA: &str = include_str!("../../../../examples/wikipedia.yaml");
+const DEMO: &str = include_str!("../../../../examples/demo.yaml");
 const EDITS: &[u8] =
     include_bytes!("../../../../examples/data/wikipedia-edits-2015-09-12.ndjson.gz");
 
+const EDITS_PATH: &str = "data/wikipedia-edits-2015-09-12.ndjson.gz";
+
 /// A folder that holds this is one that a demo made, and may be emptied.
 const MARK: &str = "made-by-onceflow-demo";
-
-/// Broken events, one of each kind that is most common.
-const BROKEN: [&[u8]; 6] = [
-    b"{\"event_uuid\":\"cut-off\",\"event_name\":\"lesson:sta",
-    b"[\"not\",\"an\",\"object\"]",
-    b"{\"event_name\":\"lesson:started\",\"note\":\"no key\"}",
-    b"{\"event_uuid\":null,\"event_name\":\"lesson:started\"}",
-    b"{\"event_uuid\":\"\xff\xfe\",\"event_name\":\"lesson:started\"}",
-    b"",
-];
 
 /// The folder.
 pub(super) struct Folder {
@@ -70,46 +60,18 @@ impl Folder {
         self.path.join("onceflow-data")
     }
 
-    pub(super) fn app_events(&self) -> PathBuf {
-        self.path.join("app.ndjson")
-    }
-
-    pub(super) fn edits(&self) -> PathBuf {
-        self.path.join("data/wikipedia-edits-2015-09-12.ndjson.gz")
-    }
-
-    /// Configs, real edits and `events` generated app events, a tenth of them copies, a few of
-    /// them broken.
-    pub(super) fn fill(&self, events: u64) -> Result<(), Failure> {
-        self.write("app.yaml", APP.as_bytes())?;
-        self.write("wikipedia.yaml", WIKIPEDIA.as_bytes())?;
+    /// The config, what the events look like, and real edits.
+    pub(super) fn fill(&self) -> Result<(), Failure> {
+        self.write("demo.yaml", DEMO.as_bytes())?;
         self.write("event_config.yml", EVENT_CONFIG.as_bytes())?;
-        self.write("data/wikipedia-edits-2015-09-12.ndjson.gz", EDITS)?;
-        let config = self.path.join("event_config.yml");
-        let spec = generate::load(&config, EVENT_CONFIG).map_err(Failure::usage)?;
-        let path = self.app_events();
-        let amount = Amount { events, duplicates: events / 10, seed: 1, ..Amount::default() };
-        let made = || -> io::Result<()> {
-            let mut file = self.create(&path)?;
-            generate::generate(&spec, amount, &mut file)?;
-            for line in BROKEN {
-                file.write_all(line)?;
-                file.write_all(b"\n")?;
-            }
-            Ok(())
-        };
-        made().map_err(|error| failed("write", &path, &error))
+        self.write(EDITS_PATH, EDITS)
     }
 
-    /// Lines of both inputs (edits, app events), as any other program counts them.
-    pub(super) fn lines(&self) -> Result<(u64, u64), Failure> {
-        let (app, edits) = (self.app_events(), self.edits());
-        let count = |path: &Path, reader: &mut dyn Read| {
-            lines(reader).map_err(|error| failed("read", path, &error))
-        };
-        let open = |path: &Path| File::open(path).map_err(|error| failed("read", path, &error));
-        let mut edits_unpacked = flate2::read::MultiGzDecoder::new(open(&edits)?);
-        Ok((count(&edits, &mut edits_unpacked)?, count(&app, &mut open(&app)?)?))
+    /// Lines of the edits' file, as any other program counts them.
+    pub(super) fn edits_lines(&self) -> Result<u64, Failure> {
+        let path = self.path.join(EDITS_PATH);
+        let count = || lines(&mut flate2::read::MultiGzDecoder::new(File::open(&path)?));
+        count().map_err(|error| failed("read", &path, &error))
     }
 
     fn write(&self, name: &str, content: &[u8]) -> Result<(), Failure> {

@@ -1,12 +1,16 @@
-//! `demo`: the main job on real events, killed in the middle, and what came of it.
+//! `demo`: the main job, with the embedded broker and AWS SDK clients, killed in the middle.
 //!
-//! Everything that it does can be typed: it writes two configs and their input into a folder, runs
-//! this program on them, kills it with SIGKILL, and runs it again. Then it counts twice: once in
-//! the ledger, once in the files, which know nothing of the ledger.
+//! Everything that it does can be typed: it writes a config into a folder, starts `onceflow serve`,
+//! sends events with `onceflow generate` (which uses the AWS SDK), kills the server with SIGKILL
+//! while they are being sent, starts it again, and compacts. Then it counts twice: once in the
+//! ledger, once in the files, which know nothing of the ledger.
 
 mod child;
 mod count;
 mod folder;
+mod page;
+mod sender;
+mod server;
 mod show;
 
 use std::path::PathBuf;
@@ -16,20 +20,28 @@ use crate::commands;
 use crate::exit::{Exit, Failure};
 use crate::test_clock::OffsetClock;
 
-use child::Ended;
 use count::Counted;
 use folder::Folder;
+use sender::{Load, Sent};
+use server::Server;
 
-/// The first run is killed once so many hundredths of all events are settled.
-const KILL_AT_PERCENT: u64 = 40;
+/// The server is killed once so many hundredths of what goes into the stream are settled.
+const KILL_AT_PERCENT: u64 = 30;
+/// Events that are sent through both, stream and queue.
+const SHARED: u64 = 1_000;
+/// Everything must be settled so long after the last acknowledgement.
+const SETTLE_MAX: Duration = Duration::from_secs(60);
 
 /// What the demo saw.
 struct Seen {
     folder: Folder,
-    events: u64,
-    /// Events that were settled when the first run was killed, and how long it ran.
-    killed: (u64, Duration),
-    resumed_in: Duration,
+    sent: Sent,
+    /// Edits in the file.
+    edits: u64,
+    /// Events that were settled when the server was killed.
+    killed_at: u64,
+    /// From the first event sent to the last one settled, kill and restart included.
+    took: Duration,
     report: console::Report,
     counted: Counted,
 }
@@ -40,44 +52,36 @@ pub(crate) fn demo(
     events: u64,
     clock: &OffsetClock,
 ) -> Result<Exit, Failure> {
-    let began = Instant::now();
     let folder = Folder::new(dir)?;
     show::begin(&folder);
-    folder.fill(events)?;
-    let (edits, app) = folder.lines()?;
-    let total = edits + app;
-    show::made(edits, app, began.elapsed());
+    folder.fill()?;
+    let load = Load::new(events, SHARED);
 
-    let (settled, first) = kill_in_the_middle(&folder, total)?;
-    show::killed(settled, total, first);
-    let resumed_in = finish(&folder)?;
-    show::resumed(resumed_in);
+    let server = Server::start(&folder, None)?;
+    let at = server.address();
+    show::started(&server);
+    let began = Instant::now();
+    let senders = load.send(&folder, at)?;
+    let killed_at = server.kill_at(load.stream_events() * KILL_AT_PERCENT / 100, &senders)?;
+    show::killed(killed_at, began.elapsed());
+    let server = Server::start(&folder, Some(at))?;
+    show::restarted();
+    let sent = senders.wait()?;
+    show::sent(&sent, began.elapsed());
+    server.wait_until_settled(SETTLE_MAX)?;
+    let took = began.elapsed();
+    server.stop()?;
+    show::settled(took);
 
+    let began = Instant::now();
+    child::compact(&folder)?;
+    show::compacted(began.elapsed());
     let report = commands::report::read(&folder.data_dir(), clock)?;
     let counted = count::count(&folder)?;
-    let killed = (settled, first);
-    let seen = Seen { folder, events: total, killed, resumed_in, report, counted };
+    let edits = folder.edits_lines()?;
+    let seen = Seen { folder, sent, edits, killed_at, took, report, counted };
     show::end(&seen);
     Ok(if seen.is_right() { Exit::Ok } else { Exit::Imbalance })
-}
-
-fn kill_in_the_middle(folder: &Folder, total: u64) -> Result<(u64, Duration), Failure> {
-    let began = Instant::now();
-    match child::run(folder, Some(total * KILL_AT_PERCENT / 100))? {
-        Ended::Killed { settled } => Ok((settled, began.elapsed())),
-        Ended::Done => Err(Failure::new(
-            Exit::Failed,
-            "the first run was over before it could be killed; try more --events",
-        )),
-    }
-}
-
-fn finish(folder: &Folder) -> Result<Duration, Failure> {
-    let began = Instant::now();
-    match child::run(folder, None)? {
-        Ended::Done => Ok(began.elapsed()),
-        Ended::Killed { .. } => Err(Failure::new(Exit::Failed, "somebody killed the second run")),
-    }
 }
 
 impl Seen {
@@ -90,14 +94,14 @@ impl Seen {
         self.report.pipes.iter().map(|pipe| pipe.received).sum()
     }
 
-    /// Whether the ledger balances, and says what the files say.
+    /// Whether the ledger balances, and says what the files say: every event that the broker
+    /// acknowledged is there, once.
     fn is_right(&self) -> bool {
-        let received = self.received() - self.sum("returned");
         self.report.is_balanced()
-            && received == self.events
-            && self.sum("delivered") == self.counted.lake_rows
-            && self.counted.lake_rows == self.counted.expected_rows
-            && self.counted.lake_keys == self.counted.lake_rows
-            && self.sum("rejected") == self.counted.rejected_rows
+            && self.sum("delivered") == self.counted.app_rows + self.counted.edit_rows
+            && self.counted.app_rows == self.sent.different
+            && self.counted.app_keys == self.sent.different
+            && self.counted.edit_rows == self.edits
+            && self.sum("rejected") == 0
     }
 }

@@ -9,6 +9,8 @@ use console::{Table, markdown, show};
 
 use super::Seen;
 use super::folder::Folder;
+use super::sender::Sent;
+use super::server::Server;
 
 /// Event types of a pipe that get a row of their own.
 const TYPES_SHOWN_MAX: usize = 12;
@@ -18,28 +20,49 @@ pub(super) fn begin(folder: &Folder) {
     println!("\n  onceflow demo, in {}\n", home(folder.path()));
 }
 
-fn step(number: u32, text: &str, took: Duration) {
-    println!("  {number}  {text:<62}{:>9}", show::seconds(took));
+fn step(number: u32, text: &str, took: Option<Duration>) {
+    let took = took.map(show::seconds).unwrap_or_default();
+    println!("  {number}  {text:<62}{took:>9}");
 }
 
-pub(super) fn made(edits: u64, app: u64, took: Duration) {
-    let (edits, app) = (show::count(edits), show::count(app));
-    step(1, &format!("input: {edits} Wikipedia edits and {app} app events,"), took);
-    println!("     a tenth of these copies of earlier ones, and a few of them broken\n");
+pub(super) fn started(server: &Server) {
+    step(1, "onceflow serve demo.yaml --shard-records-in-per-s 0", None);
+    println!("     a broker with a stream (4 shards, limits of shards off) and a queue, at");
+    println!("     http://{}; three pipes, two of them with one scope\n", server.address());
+    step(2, "onceflow generate event_config.yml --to stream:app-events", None);
+    println!("     onceflow generate event_config.yml --to queue:app-events, and so on: AWS SDK");
+    println!("     clients send, a tenth of it copies, some through both\n");
 }
 
-pub(super) fn killed(settled: u64, total: u64, took: Duration) {
-    step(2, "onceflow run wikipedia.yaml app.yaml", took);
+pub(super) fn killed(settled: u64, after: Duration) {
+    step(3, "kill -9, while they send", Some(after));
+    println!("     {} events of the stream were settled by then", show::count(settled));
+}
+
+pub(super) fn restarted() {
     println!(
-        "     killed with SIGKILL once {} of {} events were settled\n",
-        show::count(settled),
-        show::count(total)
+        "     onceflow serve demo.yaml …: the same again; clients have tried again meanwhile\n"
     );
 }
 
-pub(super) fn resumed(took: Duration) {
-    step(3, "onceflow run wikipedia.yaml app.yaml", took);
-    println!("     the same again: it goes on where the ledger ends\n");
+pub(super) fn sent(sent: &Sent, after: Duration) {
+    step(4, "everything is acknowledged", Some(after));
+    println!(
+        "     {} into the stream, {} into the queue, {} through both\n",
+        show::count(sent.into_stream),
+        show::count(sent.acknowledged - sent.into_stream),
+        show::count(sent.shared)
+    );
+}
+
+pub(super) fn settled(after: Duration) {
+    step(5, "everything is settled; SIGTERM", Some(after));
+    println!();
+}
+
+pub(super) fn compacted(took: Duration) {
+    step(6, "onceflow compact demo.yaml", Some(took));
+    println!("     NDJSON by minute became Parquet by year, month, day and language\n");
 }
 
 pub(super) fn end(seen: &Seen) {
@@ -99,16 +122,20 @@ fn conservation(seen: &Seen) {
     }
     let counted = &seen.counted;
     println!("  And by the files, which know nothing of the ledger");
-    println!("    inputs     {} lines", show::count(seen.events));
     println!(
-        "    lake       {} rows, {} different keys; {} expected",
-        show::count(counted.lake_rows),
-        show::count(counted.lake_keys),
-        show::count(counted.expected_rows)
+        "    acknowledged  {} app events, {} different keys",
+        show::count(seen.sent.acknowledged),
+        show::count(seen.sent.different)
     );
     println!(
-        "    rejected   {} rows, whole, each with its reason",
-        show::count(counted.rejected_rows)
+        "    Parquet       {} app events, {} different keys",
+        show::count(counted.app_rows),
+        show::count(counted.app_keys)
+    );
+    println!(
+        "    edits         {} lines in the file, {} rows in Parquet",
+        show::count(seen.edits),
+        show::count(counted.edit_rows)
     );
     let verdict = if seen.is_right() {
         "Both agree: nothing lost, nothing twice, through a SIGKILL."
@@ -134,36 +161,42 @@ fn wrapped(sum: &str, width: usize) -> Vec<String> {
 }
 
 fn files(seen: &Seen) {
-    let took = seen.killed.1 + seen.resumed_in;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let events = seen.sent.acknowledged + seen.edits;
     println!(
-        "  Speed      {} events/s: {} in {}, two starts and",
-        show::count((seen.events as f64 / took.as_secs_f64()) as u64),
-        show::counted(seen.events, "event"),
-        show::seconds(took),
+        "  Speed      {} events/s: {} in {}, sent over",
+        show::count((events as f64 / seen.took.as_secs_f64()) as u64),
+        show::counted(events, "event"),
+        show::seconds(seen.took),
     );
-    println!("             the kill included, durable, on {}", show::counted(cores as u64, "core"));
+    println!(
+        "             HTTP, synced before each answer, settled, with a kill -9 after {}",
+        show::count(seen.killed_at)
+    );
+    println!(
+        "             and a restart; clients and server on {}",
+        show::counted(cores as u64, "core")
+    );
     let root = seen.folder.path();
     println!(
-        "  Lake       {} of rows below {}",
-        show::counted(seen.counted.lake_files, "file"),
+        "  Lake       {} ({}) below {}",
+        show::counted(seen.counted.files, "Parquet file"),
+        show::bytes(seen.counted.bytes),
         home(&root.join("lake"))
     );
-    if let Some(file) = &seen.counted.lake_file {
+    if let Some(file) = &seen.counted.file {
         let inside = file.strip_prefix(root.join("lake")).unwrap_or(file);
-        let folder = inside.parent().unwrap_or(inside);
-        println!("             e.g. {}/", folder.display());
+        println!("             e.g. {}\n", inside.display());
     }
-    println!("  Rejected   {}\n", home(&seen.folder.data_dir().join("rejected/app.ndjson")));
 }
 
 fn next(seen: &Seen) {
     let program = std::env::current_exe().map_or_else(|_| "onceflow".into(), |path| home(&path));
     println!("  What to type next");
     println!("    cd {}; alias onceflow={program}", home(seen.folder.path()));
-    println!("    onceflow report app.yaml                          what happened, in full");
-    println!("    onceflow run wikipedia.yaml app.yaml --reread     all duplicates, no new row");
-    println!("    onceflow check app.yaml                           after you changed it\n");
+    println!("    onceflow report demo.yaml                       what happened, in full");
+    println!("    onceflow serve demo.yaml                        the broker, for your own SDK");
+    println!("    duckdb -c \"from 'lake/app/table/**/*.parquet'\"  or Polars, or pyarrow\n");
 }
 
 /// A path with `~` for the home folder.

@@ -21,8 +21,6 @@ mod template;
 mod wire;
 mod yaml;
 
-use std::io::{self, Write};
-
 pub(crate) use file::{Format, Made, write};
 pub(crate) use maker::Maker;
 pub(crate) use options::{Asked, To};
@@ -32,11 +30,3 @@ pub(crate) use read::{field_name, load};
 pub(crate) use spec::{FieldName, Spec};
 pub(crate) use template::Late;
 pub(crate) use wire::{Delivery, Target, send};
-
-/// Writes `amount` events as NDJSON, as fast as it goes.
-pub(crate) fn generate(spec: &Spec, amount: Amount, out: &mut dyn Write) -> io::Result<Made> {
-    let mut maker = Maker::new(spec, &amount, false, None);
-    let mut watch = RealTime::start();
-    let pace = (&mut Pace::new(None), &mut watch as &mut dyn Stopwatch);
-    file::write(&mut maker, Order::new(&amount), Format::Lines, pace, out)
-}
