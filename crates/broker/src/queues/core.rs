@@ -80,6 +80,13 @@ impl Core {
         (line.defined && line.deleting == 0).then_some(number)
     }
 
+    /// Shows the messages of a queue whose time has come.
+    pub(super) fn advance(&mut self, queue: u32, now_ms: i64) {
+        if let Some(line) = self.lines.get_mut(&queue) {
+            line.advance(&mut self.slots, now_ms);
+        }
+    }
+
     pub(super) fn no_such_queue(&self, name: &str) -> BrokerError {
         let exist = self.names.keys().filter(|name| self.number(name).is_some());
         let existing = exist.take(NAMES_LISTED_MAX).cloned().collect();

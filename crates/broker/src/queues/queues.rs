@@ -224,10 +224,14 @@ impl Queues {
     /// # Errors
     /// [`BrokerError`]; it is tried again the next time.
     pub fn tidy(&self) -> Result<(), BrokerError> {
-        housekeeping::write_notes(&self.shared)?
-            .map_or(Ok(()), |notes| notes.wait().map(drop).map_err(refused))?;
+        drop(housekeeping::write_notes(&self.shared)?);
         housekeeping::expire_all(&self.shared)?;
-        cleaner::clean(&self.shared)
+        cleaner::clean(&self.shared)?;
+        let mut core = self.shared.core();
+        while core.queued_bytes > 0 && core.stopped.is_none() {
+            core = self.shared.wait_for_room(core);
+        }
+        core.check()
     }
 
     /// See [`crate::Broker::close`].

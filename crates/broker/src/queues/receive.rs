@@ -53,6 +53,7 @@ impl Queue {
         let mut core = self.shared.core();
         self.line(&mut core)?;
         self.shared.expire(&mut core, self.number, now_ms, PASSED_MAX)?;
+        core.advance(self.number, now_ms);
         let line = self.line(&mut core)?;
         let mut messages_max = receive.messages_max;
         if receive.remembered {
@@ -69,12 +70,6 @@ impl Queue {
         let redrive = line.attributes.redrive.clone().and_then(|redrive| {
             Some((core.number(&redrive.dead_letter_queue)?, redrive.receive_count_max))
         });
-        {
-            let Core { lines, slots, .. } = &mut *core;
-            if let Some(line) = lines.get_mut(&self.number) {
-                line.advance(slots, now_ms);
-            }
-        }
         let (mut taken, mut dead, mut bytes) = (Vec::new(), Vec::new(), 0);
         while taken.len() < messages_max && dead.len() < PASSED_MAX {
             let Core { lines, slots, .. } = &mut *core;

@@ -90,10 +90,7 @@ impl Queue {
         let now_ms = self.shared.now_ms();
         let mut core = self.shared.core();
         self.line(&mut core)?;
-        let Core { lines, slots, .. } = &mut *core;
-        if let Some(line) = lines.get_mut(&self.number) {
-            line.advance(slots, now_ms);
-        }
+        core.advance(self.number, now_ms);
         Ok(changes
             .iter()
             .map(|(receipt, ms)| self.hide_until(&mut core, receipt, now_ms, now_ms + ms))

@@ -17,7 +17,7 @@ fn workload(seed: u64) -> Vec<Step> {
         steps.push(Step::Advance { ms: 21_000 });
     }
     steps.push(Step::DeleteStale { of: 0 });
-    for _ in 0..26 {
+    for _ in 0..40 {
         let place = [Q, Q, OTHER, OTHER, DLQ][rng.below(5) as usize];
         let of = rng.next();
         let step = match rng.below(24) {

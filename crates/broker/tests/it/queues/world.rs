@@ -154,10 +154,8 @@ impl Run {
             Err(BrokerError::Exists { .. }) => {}
             Err(error) => return self.fail("make other", &error),
         }
-        let redrive = Redrive {
-            dead_letter_queue: "dlq".into(),
-            receive_count_max: RECEIVE_COUNT_MAX,
-        };
+        let redrive =
+            Redrive { dead_letter_queue: "dlq".into(), receive_count_max: RECEIVE_COUNT_MAX };
         let with_redrive = QueueAttributes { redrive: Some(redrive), ..QueueAttributes::default() };
         self.ok("make q", queues.create("q", with_redrive, BTreeMap::new()).wait()).map(drop)
     }
