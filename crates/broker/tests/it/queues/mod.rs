@@ -3,4 +3,6 @@
 mod crash_sweep;
 mod kit;
 mod rules;
+mod space;
+mod waiting;
 mod world;
