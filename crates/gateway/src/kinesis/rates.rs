@@ -37,15 +37,20 @@ impl Bucket {
 
     /// Whether there is `wanted`, or all that can be saved up.
     fn has(&mut self, wanted: usize, now_ms: i64) -> bool {
+        self.fill(now_ms);
+        self.level >= thousandths(wanted).min(self.per_s * 1_000)
+    }
+
+    fn fill(&mut self, now_ms: i64) {
         let elapsed_ms = now_ms.saturating_sub(self.filled_ms).max(0);
-        let full = self.per_s * 1_000;
-        self.level = self.level.saturating_add(elapsed_ms.saturating_mul(self.per_s)).min(full);
+        let level = self.level.saturating_add(elapsed_ms.saturating_mul(self.per_s));
+        self.level = level.min(self.per_s * 1_000);
         self.filled_ms = now_ms;
-        self.level >= thousandths(wanted).min(full)
     }
 
     /// Takes it, into debt if need be.
-    fn take(&mut self, taken: usize) {
+    fn take(&mut self, taken: usize, now_ms: i64) {
+        self.fill(now_ms);
         self.level = self.level.saturating_sub(thousandths(taken));
     }
 }
@@ -78,8 +83,8 @@ impl Rates {
                     let shard = of(shards, shard, limits, now_ms);
                     let goes = shard.records_in.has(1, now_ms) & shard.bytes_in.has(bytes, now_ms);
                     if goes {
-                        shard.records_in.take(1);
-                        shard.bytes_in.take(bytes);
+                        shard.records_in.take(1, now_ms);
+                        shard.bytes_in.take(bytes, now_ms);
                     }
                     goes
                 })
@@ -95,7 +100,7 @@ impl Rates {
             // A debt of bytes is there when an earlier read gave more than a second's worth.
             let goes = shard.reads.has(1, now_ms) & shard.bytes_out.has(1, now_ms);
             if goes {
-                shard.reads.take(1);
+                shard.reads.take(1, now_ms);
             }
             goes
         })
@@ -104,7 +109,7 @@ impl Rates {
     /// Counts what a read gave.
     pub(super) fn gave(&self, stream: u128, shard: u32, bytes: usize, now_ms: i64) {
         let Some(limits) = &self.limits else { return };
-        self.with(stream, |shards| of(shards, shard, limits, now_ms).bytes_out.take(bytes));
+        self.with(stream, |shards| of(shards, shard, limits, now_ms).bytes_out.take(bytes, now_ms));
     }
 
     fn with<T>(&self, stream: u128, work: impl FnOnce(&mut HashMap<u32, Shard>) -> T) -> T {
