@@ -86,5 +86,5 @@ impl CompactOptions {
     /// Largest `file_bytes_target`.
     pub const FILE_BYTES_TARGET_MAX: u64 = 1 << 30;
     /// Smallest `memory_bytes_max` that makes a difference.
-    pub const MEMORY_BYTES_MIN: u64 = 1 << 20;
+    pub const MEMORY_BYTES_MIN: u64 = 64 << 10;
 }

@@ -13,7 +13,7 @@ use super::partitions::Partition;
 use super::run::Run;
 use super::state::Made;
 use super::work::{Job, in_threads};
-use super::{CompactError, Phase};
+use super::{CompactError, CompactOptions, Phase};
 use crate::table::{Rescues, Schema, Shredder};
 use event::ShardId;
 
@@ -21,6 +21,9 @@ use event::ShardId;
 const BATCH_ROWS_MAX: usize = 8192;
 /// Read at a time of a spilled run.
 const BUFFER_BYTES_MAX: usize = 256 << 10;
+
+/// A file ends before it, also with the rows that come in one go.
+const FILE_BYTES_MAX: u64 = CompactOptions::FILE_BYTES_TARGET_MAX;
 
 /// What is to be written.
 pub(super) struct Writing<'a> {
@@ -97,7 +100,8 @@ impl Writing<'_> {
         let threads = options.threads.max(1) as u64;
         let per_thread = (options.memory_bytes_max / 2 / threads).max(1 << 16);
         let buffer = (per_thread as usize / 2 / self.runs.len().max(1)).min(BUFFER_BYTES_MAX);
-        let batch_bytes_max = (per_thread / 8).clamp(1 << 12, 8 << 20);
+        let target = options.file_bytes_target.min(FILE_BYTES_MAX - (32 << 20));
+        let batch_bytes_max = (per_thread / 8).min(target * 4).clamp(1 << 12, 8 << 20);
         let folder = job.place.table.join(&partition.folder);
         mkdir_all_synced(job.disk.as_ref(), &job.place.root, &folder, SyncPoint("compact.folder"))
             .map_err(CompactError::io("create", &folder))?;
@@ -110,7 +114,7 @@ impl Writing<'_> {
             let mut output =
                 Output::create(job.disk.as_ref(), &path, shredder.schema(), properties)?;
             let mut rows = 0;
-            while merge.row().is_some() && output.bytes() < options.file_bytes_target {
+            while merge.row().is_some() && output.bytes() < target {
                 let mut bytes = 0;
                 while let Some(row) = merge.row() {
                     let shard = self.shards.get(row.side.shard as usize).map_or("", |shard| shard);

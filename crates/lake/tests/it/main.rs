@@ -8,6 +8,10 @@
     unreachable_pub
 )]
 
+mod compact;
+mod compact_crash;
 mod crash;
 mod fake_ledger;
+mod json;
 mod staging;
+mod table;

@@ -1,0 +1,232 @@
+//! Compaction without crashes.
+
+use journal::SimDisk;
+use lake::CompactOptions;
+
+use crate::fake_ledger::FakeLedger;
+use crate::json::J;
+use crate::table::{
+    START, assert_same, columns, compact, event, events, files, lake, options, payloads, rows,
+    stage,
+};
+
+fn names(disk: &SimDisk) -> Vec<String> {
+    let columns = columns(disk);
+    columns.iter().map(|c| format!("{}: {}", c.column, c.kind.name())).collect()
+}
+
+#[test]
+fn staging_files_become_a_table_in_order_of_event_time() {
+    let payload = |id: i64, lang: &str| {
+        format!(
+            r#"{{"id":{id},"at":{},"specifics":{{"lang":"{lang}","n":[1,2]}}}}"#,
+            START - id * 7 % 50
+        )
+    };
+    let all: Vec<_> = (0..100)
+        .map(|id| event(id, payload(id as i64, ["en", "de", "fr"][id as usize % 3])))
+        .collect();
+    let disk = lake(&[all[..30].to_vec(), all[30..60].to_vec(), all[60..].to_vec()]);
+    let done = compact(&disk, &options()).unwrap();
+    assert_eq!((done.rows, done.inputs, done.files_out, done.partitions), (100, 1, 3, 3));
+    assert!(done.rescued.is_empty() && !done.nothing_to_do, "{done:?}");
+    assert_same(&disk, &all);
+    let rows = rows(&disk);
+    for pair in rows
+        .windows(2)
+        .filter(|pair| pair[0].file == pair[1].file && pair[0].folder == pair[1].folder)
+    {
+        assert!((pair[0].event_us, pair[0].recorded_ms) <= (pair[1].event_us, pair[1].recorded_ms));
+    }
+    for row in &rows {
+        let J::Obj(members) = row.payload.normal() else { panic!() };
+        let text = J::Obj(members).write();
+        let lang = row.folder.strip_prefix("year=2026/month=11/day=02/lang=").unwrap();
+        assert!(text.contains(&format!(r#""lang":"{lang}""#)), "{text} in {}", row.folder);
+        let id = (row.key.unwrap() >> 64) as u64;
+        assert!(text.contains(&format!("\"id\":{id},")));
+        assert_eq!(row.recorded_ms, START + id as i64);
+        assert_eq!((row.window_ms, row.shard.as_str()), (300_000, "file:test"));
+        assert_eq!(row.marks, i32::from(id.is_multiple_of(3)));
+        assert_eq!(row.event_us.unwrap() / 1000, START - id as i64 * 7 % 50);
+    }
+    assert_eq!(names(&disk), ["id: int64", "at: int64", "specifics: struct"]);
+    assert!(!disk.files().iter().any(|(path, _)| path.to_str().unwrap().ends_with(".ndjson")));
+    assert!(!disk.files().iter().any(|(path, _)| path.to_str().unwrap().ends_with(".keys")));
+    assert!(compact(&disk, &options()).unwrap().nothing_to_do);
+}
+
+#[test]
+fn a_value_that_does_not_fit_its_column_is_rescued_and_named() {
+    let payloads_in = [
+        r#"{"a":1,"b":{"c":"x"},"l":[1,2]}"#,
+        r#"{"a":"text","b":{"c":5},"l":[1,"two",3]}"#,
+        r#"{"a":1.5,"b":[],"l":{}}"#,
+        r#"{"a":9223372036854775808,"b":{"c":"\ud800"}}"#,
+        r#"{"a":2,"a":3,"a":4}"#,
+        r#"{"e":{},"f":[],"g":null,"h":[null]}"#,
+        r#"{"":1,"A":2,"_rescued":3,"year":4,"lang":5,"x.y":6,"größe":7}"#,
+    ];
+    let disk = lake(&[events(&payloads_in[..1])]);
+    let mut ledger = FakeLedger::new();
+    let disk2 = SimDisk::new(1);
+    stage(&disk2, &mut ledger, &[events(&payloads_in)]);
+    drop(disk);
+    let done = compact(&disk2, &options()).unwrap();
+    assert_same(&disk2, &events(&payloads_in));
+    let kinds: Vec<String> =
+        done.rescued.iter().map(|f| format!("{} {} {}", f.column, f.found, f.rows)).collect();
+    // Both sorts of numbers were there when the column was made.
+    assert_eq!(
+        kinds,
+        [
+            "$.a a field that stands twice, the column is float64 2",
+            "$.a beyond what a double holds, the column is float64 1",
+            "$.a text, the column is float64 1",
+            "$.b an array, the column is struct 1",
+            "$.b.c a number, the column is utf8 1",
+            "$.b.c half a surrogate pair, the column is utf8 1",
+            "$.e an object, no column 1",
+            "$.f an array, no column 1",
+            "$.h an array, no column 1",
+            "$.l an object, the column is list 1",
+            "$.l[] text, the column is int64 1",
+        ]
+    );
+    assert_eq!(done.rows_rescued, 5);
+    assert_eq!(
+        names(&disk2),
+        [
+            "a: float64",
+            "b: struct",
+            "l: list",
+            "_field: int64",
+            "A_field: int64",
+            "_rescued_field: int64",
+            "year_field: int64",
+            "lang_field: int64",
+            "x.y: int64",
+            "größe: int64"
+        ]
+    );
+}
+
+#[test]
+fn the_schema_belongs_to_the_table_and_grows() {
+    let disk = SimDisk::new(1);
+    let mut ledger = FakeLedger::new();
+    let first = events(&[r#"{"a":1,"s":{"x":1}}"#, r#"{"b":"t","l":[{"p":1}]}"#]);
+    stage(&disk, &mut ledger, std::slice::from_ref(&first));
+    compact(&disk, &options()).unwrap();
+    let second = events(&[
+        r#"{"n":true,"a":1.5,"s":{"y":"new","x":"no"},"l":[{"q":false},{"p":"no"}]}"#,
+        r#"{"a":2,"b":7}"#,
+    ]);
+    stage(&disk, &mut ledger, std::slice::from_ref(&second));
+    let done = compact(&disk, &options()).unwrap();
+    assert_eq!(done.columns_added, ["$.n: bool", "$.s.y: utf8", "$.l[].q: bool"]);
+    assert_eq!(done.rows_rescued, 2);
+    assert_same(&disk, &[first, second].concat());
+    assert_eq!(names(&disk), ["a: int64", "s: struct", "b: utf8", "l: list", "n: bool"]);
+}
+
+#[test]
+fn a_tiny_memory_bound_spills_and_gives_the_same() {
+    let payload = |id: u64| {
+        let at = START + (id as i64 * 7919) % 500 * 86_400_0;
+        let lang = ["en", "de", "fr", "it"][id as usize % 4];
+        format!(
+            r#"{{"id":{id},"at":{at},"specifics":{{"lang":"{lang}"}},"fill":"{}"}}"#,
+            "x".repeat(id as usize % 700)
+        )
+    };
+    let all: Vec<_> = (0..6000).map(|id| event(id, payload(id))).collect();
+    let batches: Vec<_> = all.chunks(25).map(<[_]>::to_vec).collect();
+    let order = |options: &CompactOptions| {
+        let disk = lake(&batches);
+        let done = compact(&disk, options).unwrap();
+        let rows: Vec<_> =
+            rows(&disk).into_iter().map(|row| (row.folder, row.key, row.offset)).collect();
+        (done, rows)
+    };
+    let (plain, expected) = order(&options());
+    assert_eq!((plain.bytes_spilled, plain.rows), (0, 6000));
+    let tiny = CompactOptions { memory_bytes_max: 1 << 20, ..options() };
+    let (spilled, found) = order(&tiny);
+    // 3 MB in runs of 256 KiB, of which four are merged at a time.
+    assert!(spilled.bytes_spilled > 2 * spilled.bytes_in, "{}", spilled.bytes_spilled);
+    assert!(expected == found);
+    let (_, found) = order(&CompactOptions { threads: 3, ..tiny });
+    assert!(expected == found);
+    let (small, mut found) = order(&CompactOptions { file_bytes_target: 4_000, ..options() });
+    assert!(small.files_out > plain.files_out);
+    found.dedup();
+    assert!(expected == found);
+}
+
+#[test]
+fn new_values_past_the_bound_go_to_other_for_that_day() {
+    let of = |first: u64, langs: &[&str]| -> Vec<_> {
+        let one = |(id, lang): (u64, &&str)| {
+            event(id, format!(r#"{{"id":{id},"at":{START},"specifics":{{"lang":{lang}}}}}"#))
+        };
+        (first..).zip(langs).map(one).collect()
+    };
+    let options = CompactOptions { partitions_open_max: 2, ..options() };
+    let disk = SimDisk::new(1);
+    let mut ledger = FakeLedger::new();
+    let first = of(1, &[r#""a""#, "null", r#""b""#, r#""c""#, r#""a""#]);
+    stage(&disk, &mut ledger, std::slice::from_ref(&first));
+    let done = compact(&disk, &options).unwrap();
+    assert_eq!(done.other_partitions.len(), 1);
+    assert_eq!(
+        (done.other_partitions[0].rows, done.other_partitions[0].example.as_str()),
+        (1, "c")
+    );
+    let second = of(10, &[r#""c""#, r#""b""#, r#""d""#]);
+    stage(&disk, &mut ledger, std::slice::from_ref(&second));
+    // It stays there, also with a larger bound.
+    let more = CompactOptions { partitions_open_max: 100, ..options };
+    assert_eq!(compact(&disk, &more).unwrap().other_partitions[0].rows, 2);
+    let folders: std::collections::BTreeSet<String> = rows(&disk)
+        .into_iter()
+        .map(|row| row.folder.rsplit_once('/').unwrap().1.to_owned())
+        .collect();
+    let folders: Vec<_> = folders.iter().map(String::as_str).collect();
+    assert_eq!(folders, ["lang=__HIVE_DEFAULT_PARTITION__", "lang=__other__", "lang=a", "lang=b"]);
+    assert_same(&disk, &[first, second].concat());
+}
+
+#[test]
+fn rows_that_are_no_json_objects_are_rescued_whole() {
+    let disk = lake(&[events(&["[1,2]", "7", "{broken", "", r#"{"a":1}"#])]);
+    let done = compact(&disk, &options()).unwrap();
+    assert_eq!((done.rows, done.rows_rescued), (5, 4));
+    let mut rescued: Vec<_> = rows_raw(&disk);
+    rescued.sort();
+    assert_eq!(
+        rescued,
+        ["{\"$\":7}", "{\"$\":[1,2]}", "{\"$text\":\"\"}", "{\"$text\":\"{broken\"}"]
+    );
+}
+
+fn rows_raw(disk: &SimDisk) -> Vec<String> {
+    use arrow::array::{Array, AsArray};
+    let mut all = Vec::new();
+    for bytes in files(disk).into_values() {
+        let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(
+            bytes::Bytes::from(bytes),
+        );
+        for batch in reader.unwrap().build().unwrap() {
+            let batch = batch.unwrap();
+            let column = batch.column_by_name("_rescued").unwrap().as_string::<i32>().clone();
+            all.extend(
+                (0..column.len())
+                    .filter(|at| !column.is_null(*at))
+                    .map(|at| column.value(at).to_owned()),
+            );
+        }
+    }
+    let _ = payloads;
+    all
+}
