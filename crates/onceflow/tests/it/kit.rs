@@ -89,6 +89,11 @@ impl World {
         rows
     }
 
+    /// Whether a lake has finished or unfinished NDJSON files.
+    pub(crate) fn lake_has_staging(&self, root: &str) -> bool {
+        files(&self.path(root)).iter().any(|file| file.to_string_lossy().contains(".ndjson"))
+    }
+
     /// The rejected file's rows.
     pub(crate) fn rejected(&self, pipe: &str) -> Vec<serde_json::Value> {
         let text = self.read(&format!("onceflow-data/rejected/{pipe}.ndjson"));
