@@ -22,7 +22,7 @@ use crate::pool::BufferPool;
 /// How long a call waits for records.
 const IDLE_WAIT: Duration = Duration::from_millis(100);
 /// How often the source looks how far it is behind, while nothing comes or all the time.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+const LOOK_EVERY_MS: u64 = 500;
 /// How often it says that half of the retention has passed.
 const WARN_EVERY: Duration = Duration::from_secs(60);
 const HOUR_MS: u64 = 3_600_000;
@@ -69,7 +69,7 @@ pub struct StreamSource {
     status: Arc<SourceStatus>,
     /// When the newest record that was handed over arrived; ms since the Unix epoch.
     read_ms: i64,
-    looked: Option<Instant>,
+    looked_ms: Option<i64>,
     warned: Option<Instant>,
 }
 
@@ -144,7 +144,7 @@ impl StreamSource {
             events_likely: 0,
             status: Arc::new(SourceStatus::default()),
             read_ms: i64::MIN,
-            looked: None,
+            looked_ms: None,
             warned: None,
         })
     }
@@ -228,10 +228,11 @@ impl StreamSource {
 
     /// Notes how far the source is behind; and, where nothing was read, what the retention took.
     fn look(&mut self, filling: &mut Filling) {
-        if self.looked.is_some_and(|at| at.elapsed() < LOOK_EVERY) {
+        let now_ms = self.clock.now_ms();
+        if self.looked_ms.is_some_and(|at| now_ms.abs_diff(at) < LOOK_EVERY_MS) {
             return;
         }
-        self.looked = Some(Instant::now());
+        self.looked_ms = Some(now_ms);
         let mut behind = 0;
         let at_end = !filling.has_events() && self.leftover.records.is_empty();
         for shard in self.stream.shards() {
@@ -249,7 +250,6 @@ impl StreamSource {
             }
             behind += shard.next.0.saturating_sub(cursor.next.as_u64().unwrap_or(0).max(1));
         }
-        let now_ms = self.clock.now_ms();
         let behind_ms = if behind == 0 || self.read_ms == i64::MIN {
             0
         } else {

@@ -21,7 +21,7 @@ use crate::broker_error;
 /// How long a call waits for messages.
 const IDLE_WAIT: Duration = Duration::from_millis(100);
 /// How often the source looks how much the queue holds.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+const LOOK_EVERY_MS: u64 = 500;
 /// How often it says that half of the retention has passed.
 const WARN_EVERY: Duration = Duration::from_secs(60);
 /// The longest that a queue keeps a message: after that an id can't come again.
@@ -43,7 +43,7 @@ pub struct QueueSource {
     shard: ShardId,
     clock: Arc<dyn Clock>,
     status: Arc<SourceStatus>,
-    looked: Option<Instant>,
+    looked_ms: Option<i64>,
     warned: Option<Instant>,
 }
 
@@ -150,7 +150,7 @@ impl QueueSource {
             shard,
             clock,
             status: Arc::new(SourceStatus::default()),
-            looked: None,
+            looked_ms: None,
             warned: None,
         })
     }
@@ -189,15 +189,16 @@ impl QueueSource {
 
     /// Notes how much the queue holds.
     fn look(&mut self) {
-        if self.looked.is_some_and(|at| at.elapsed() < LOOK_EVERY) {
+        let now_ms = self.clock.now_ms();
+        if self.looked_ms.is_some_and(|at| now_ms.abs_diff(at) < LOOK_EVERY_MS) {
             return;
         }
-        self.looked = Some(Instant::now());
+        self.looked_ms = Some(now_ms);
         let queue = &self.held.queue;
         let counts = queue.statistics();
         let age_ms = counts
             .oldest_sent_ms
-            .and_then(|sent_ms| u64::try_from(self.clock.now_ms().saturating_sub(sent_ms)).ok());
+            .and_then(|sent_ms| u64::try_from(now_ms.saturating_sub(sent_ms)).ok());
         let retention_ms = u64::from(queue.attributes().retention_s) * 1000;
         let remembered = self.held.state().settled.len() as u64;
         self.status.behind_events.store(counts.visible + counts.delayed, Ordering::Relaxed);

@@ -8,6 +8,7 @@
     missing_docs
 )]
 
+mod brokers;
 mod config;
 mod crash;
 mod defects;
