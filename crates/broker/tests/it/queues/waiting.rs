@@ -89,7 +89,7 @@ fn deleting_a_queue_and_the_end_wake_those_who_wait() {
         let waiting = [&one, &other].map(|queue| scope.spawn(|| queue.wait(soon())));
         queues.delete("one").wait().unwrap();
         queues.close().unwrap();
-        waiting.map(|waiting| waiting.join().unwrap());
+        waiting.into_iter().for_each(|waiting| waiting.join().unwrap());
     });
     assert!(start.elapsed() < Duration::from_secs(10));
 }
