@@ -11,7 +11,7 @@ use super::error::{Kind, KinesisError};
 use super::names;
 use crate::options::GatewayOptions;
 use crate::state::State;
-use crate::wire::{Out, Text};
+use crate::wire::{Out, Text, read};
 
 /// What an action answers with.
 pub(super) type Answered = Result<Out, KinesisError>;
@@ -26,11 +26,7 @@ pub(super) struct Call<'a> {
 impl<'a> Call<'a> {
     /// The parameters.
     pub(super) fn parameters<T: Deserialize<'a>>(&self) -> Result<T, KinesisError> {
-        let body: &[u8] = if self.body.is_empty() { b"{}" } else { self.body };
-        sonic_rs::from_slice(body).map_err(|error| {
-            let what = error.to_string();
-            // The rest of it shows the request around the place.
-            let what = what.lines().next().unwrap_or("not JSON").trim();
+        read(self.body).map_err(|what| {
             KinesisError::new(Kind::Serialization, format!("the request can't be read: {what}"))
         })
     }

@@ -7,7 +7,7 @@ use super::call::Call;
 use super::error::{Kind, SqsError};
 use super::names;
 use crate::options::GatewayOptions;
-use crate::wire::{Out, Text};
+use crate::wire::{Out, Text, read};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -32,7 +32,7 @@ pub(super) fn parse(call: &Call<'_>, text: &str) -> Result<Option<Redrive>, SqsE
         return Ok(None);
     }
     let bad = |reason: &str| SqsError::invalid("RedrivePolicy", text, reason);
-    let policy: Policy<'_> = sonic_rs::from_str(text).map_err(|_| {
+    let policy: Policy<'_> = read(text.as_bytes()).map_err(|_| {
         let message = "Invalid value for the parameter RedrivePolicy: it must be a JSON object.";
         SqsError::new(Kind::InvalidAttributeValue, message)
     })?;
@@ -73,6 +73,5 @@ pub(super) fn allows_all(text: &str) -> bool {
         #[serde(borrow)]
         redrive_permission: Text<'a>,
     }
-    sonic_rs::from_str::<Allow<'_>>(text)
-        .is_ok_and(|allow| &*allow.redrive_permission == "allowAll")
+    read::<Allow<'_>>(text.as_bytes()).is_ok_and(|allow| &*allow.redrive_permission == "allowAll")
 }

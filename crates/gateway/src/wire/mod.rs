@@ -2,7 +2,9 @@
 //! buffer.
 
 mod out;
+mod read;
 mod text;
 
 pub(crate) use out::Out;
+pub(crate) use read::read;
 pub(crate) use text::Text;

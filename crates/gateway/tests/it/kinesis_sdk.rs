@@ -77,7 +77,7 @@ fn exceptions_have_their_types() {
         let error = kinesis.get_records().shard_iterator("x").send().await.unwrap_err();
         assert!(error.into_service_error().is_invalid_argument_exception());
         let put = || {
-            let blob = Blob::new(vec![0; 1 << 20]);
+            let blob = Blob::new(vec![0; (1 << 20) - 1]);
             kinesis.put_record().stream_name("s").partition_key("k").data(blob).send()
         };
         put().await.unwrap();

@@ -104,6 +104,17 @@ impl World {
         )
     }
 
+    /// Sends all of a call but its last byte, and waits until the gateway reads its body.
+    pub(crate) fn begin(&self, call: &str) -> TcpStream {
+        let call = call.replacen("\r\n\r\n", "\r\nexpect: 100-continue\r\n\r\n", 1);
+        let mut stream = self.connect();
+        stream.write_all(&call.as_bytes()[..call.len() - 1]).unwrap();
+        let mut said = [0; 25];
+        stream.read_exact(&mut said).unwrap();
+        assert_eq!(&said, b"HTTP/1.1 100 Continue\r\n\r\n");
+        stream
+    }
+
     /// Shows that requests on a new connection are answered.
     pub(crate) fn assert_serves(&self) {
         let reply = self.sqs("ListQueues", &serde_json::json!({}));

@@ -12,25 +12,19 @@ fn requests_under_way_end_and_long_polls_are_answered() {
     let mut world = World::start();
     let url = world.sqs("CreateQueue", &json!({"QueueName": "q"})).ok()["QueueUrl"].clone();
     let mut idle = world.connect();
-    let mut polling = world.connect();
     let poll = json!({"QueueUrl": url, "WaitTimeSeconds": 20}).to_string();
-    polling.write_all(world.post("AmazonSQS", "ReceiveMessage", &poll).as_bytes()).unwrap();
-    let call = world.post(
-        "AmazonSQS",
-        "SendMessage",
-        &json!({"QueueUrl": url, "MessageBody": "m"}).to_string(),
-    );
-    let (start, rest) = call.split_at(call.len() - 5);
-    let mut sending = world.connect();
-    sending.write_all(start.as_bytes()).unwrap();
-    // A later request on another connection is answered only after the others were accepted.
+    let mut polling = world.begin(&world.post("AmazonSQS", "ReceiveMessage", &poll));
+    polling.write_all(b"}").unwrap();
+    let message = json!({"QueueUrl": url, "MessageBody": "m"}).to_string();
+    let mut sending = world.begin(&world.post("AmazonSQS", "SendMessage", &message));
+    // Connections are taken in order, so the idle one has been taken then.
     world.assert_serves();
     let gateway = world.gateway.take().unwrap();
     let began = Instant::now();
     let stopping = std::thread::spawn(move || gateway.shutdown(PATIENCE));
     assert!(is_closed(&mut idle));
     assert_eq!(Reply::read(&mut polling).ok(), json!({}));
-    sending.write_all(rest.as_bytes()).unwrap();
+    sending.write_all(b"}").unwrap();
     assert_eq!(Reply::read(&mut sending).status, 200);
     assert!(stopping.join().unwrap(), "all of them ended");
     assert!(began.elapsed() < Duration::from_secs(15), "it did not wait for the poll's end");
@@ -41,9 +35,7 @@ fn requests_under_way_end_and_long_polls_are_answered() {
 fn a_request_that_does_not_end_is_left_after_the_drain() {
     let mut world = World::start();
     let call = world.post("AmazonSQS", "ListQueues", "{}");
-    let mut stuck = world.connect();
-    stuck.write_all(&call.as_bytes()[..call.len() - 1]).unwrap();
-    world.assert_serves();
+    let mut stuck = world.begin(&call);
     let gateway = world.gateway.take().unwrap();
     assert!(!gateway.shutdown(Duration::from_millis(50)));
     assert!(is_closed(&mut stuck));
