@@ -39,6 +39,8 @@ pub(super) struct Registry {
     catalogue: Mutex<Catalogue>,
     streams: RwLock<BTreeMap<String, Arc<Stream>>>,
     stopped: Arc<OnceLock<String>>,
+    /// Folders of deleted streams that couldn't be removed yet.
+    leftovers: Mutex<Vec<PathBuf>>,
 }
 
 impl Registry {
@@ -59,6 +61,7 @@ impl Registry {
             catalogue: Mutex::new(catalogue),
             streams: RwLock::default(),
             stopped: Arc::default(),
+            leftovers: Mutex::default(),
         });
         registry.remove_strays(&entries)?;
         for entry in entries {
@@ -177,8 +180,11 @@ impl Registry {
         let (journal, state) = match made {
             Ok(made) => made,
             Err(error) => {
-                // What can't be removed now is a stray at the next start.
-                let _ = self.remove_folder(&stream_dir(&self.dir, entry.id));
+                // After a failed write the catalogue may name it all the same: only the next start
+                // knows whether it is a stray.
+                if matches!(error, BrokerError::NoSpace { .. }) {
+                    let _ = self.remove_folder(&stream_dir(&self.dir, entry.id));
+                }
                 return Err(self.noting_stop(error));
             }
         };
@@ -250,10 +256,7 @@ impl Registry {
             inner.core.drained(|_| ());
         }
         inner.core.arrivals.grow();
-        if let Err(error) = self.remove_folder(&inner.dir) {
-            // It is a stray at the next start.
-            tracing::warn!(stream = name, %error, "the files of a deleted stream were not removed");
-        }
+        self.remove_leftovers([inner.dir.clone()].into());
         Ok(())
     }
 
@@ -295,8 +298,22 @@ impl Registry {
         error
     }
 
-    /// Gives back what retention has passed, in all streams.
+    /// Removes the folders; those that can't be removed are tried again at the next trim, and are
+    /// strays at the next start.
+    fn remove_leftovers(&self, dirs: Vec<PathBuf>) {
+        for dir in dirs {
+            if let Err(error) = self.remove_folder(&dir) {
+                let folder = dir.display();
+                tracing::warn!(%folder, %error, "the files of a deleted stream were not removed");
+                lock(&self.leftovers).push(dir);
+            }
+        }
+    }
+
+    /// Gives back what retention has passed, in all streams, and what deletes have left.
     pub(super) fn trim(&self) {
+        let leftovers = std::mem::take(&mut *lock(&self.leftovers));
+        self.remove_leftovers(leftovers);
         self.list().iter().for_each(|stream| stream.inner.trim());
     }
 

@@ -2,12 +2,13 @@
 //! number; what was deleted stays deleted; of what was under way a prefix, and nothing else. And
 //! the proof that it bites: without any one of the syncs it fails.
 
+use broker::BrokerError;
 use event::TestClock;
-use journal::{SimDisk, SyncPoint};
+use journal::{Fault, SimDisk, SyncPoint};
 
 use super::kit::NOW_MS;
 use super::world::Step::{Create, Delete, Hours, Put, PutOnce, Reopen, Settings, Trim};
-use super::world::{Step, Stop, World, run};
+use super::world::{Step, Stop, World, run, run_through_faults};
 
 /// Everything that can happen to streams, with segments of 4 KiB that hold a few puts each.
 fn workload() -> Vec<Step> {
@@ -160,4 +161,38 @@ fn every_sync_of_streams_is_needed() {
         let found = found.unwrap_or_else(|| panic!("nothing is lost without {}", point.0));
         println!("without {}: {found}", point.0);
     }
+}
+
+/// One operation of the disk fails, each in turn; what that led to.
+fn faults(fault: Fault) -> Vec<BrokerError> {
+    let steps = workload();
+    let (whole, clock) = (SimDisk::new(3), TestClock::new(NOW_MS));
+    certain(&whole, &clock, &steps, &mut World::default(), "without a fault").unwrap();
+    let mut errors = Vec::new();
+    for op in 0..whole.ops() {
+        let (disk, clock) = (SimDisk::new(op), TestClock::new(NOW_MS));
+        disk.fail_at(op, fault);
+        let mut world = World::default();
+        let at = |what| format!("{fault:?} at operation {op}: {what}");
+        let all = run_through_faults(&disk, &clock, &steps, &mut world).map_err(at).unwrap();
+        errors.extend(all);
+        let lost = disk.after_power_loss(op);
+        certain(&lost, &clock, &go_on(&world), &mut world, "gone on").map_err(at).unwrap();
+    }
+    errors
+}
+
+#[test]
+fn p7_streams_lose_nothing_when_an_operation_of_the_disk_fails() {
+    let errors = faults(Fault::Io);
+    assert!(errors.iter().all(|error| matches!(error, BrokerError::Stopped { .. })), "{errors:?}");
+    assert!(errors.len() > 100, "{}", errors.len());
+}
+
+#[test]
+fn p7_streams_go_on_after_no_space_or_stop() {
+    let errors = faults(Fault::NoSpace);
+    let full = |error: &&BrokerError| matches!(error, BrokerError::NoSpace { .. });
+    assert!(errors.iter().filter(full).count() > 10, "{errors:?}");
+    assert!(errors.iter().any(|error| matches!(error, BrokerError::Stopped { .. })));
 }

@@ -104,7 +104,94 @@ pub(super) fn run(
     world.check(disk, clock, &streams)
 }
 
+/// Does the steps on a disk where one operation fails, restarting where the streams stop, and
+/// trying again where there was no space; what the fault led to.
+pub(super) fn run_through_faults(
+    disk: &SimDisk,
+    clock: &TestClock,
+    steps: &[Step],
+    world: &mut World,
+) -> Result<Vec<BrokerError>, String> {
+    let mut errors = Vec::new();
+    let mut streams = None;
+    for step in steps {
+        while world.applies(step) {
+            let opened = match streams.take() {
+                Some(streams) => streams,
+                None => match open(disk, clock) {
+                    Ok(opened) => {
+                        world.check(disk, clock, &opened).map_err(violation)?;
+                        opened
+                    }
+                    Err(error) => {
+                        errors.push(error);
+                        let again = open(disk, clock).map_err(|e| format!("opened again: {e}"))?;
+                        world.check(disk, clock, &again).map_err(violation)?;
+                        again
+                    }
+                },
+            };
+            // The check may have found that what was under way did happen, or didn't.
+            if !world.applies(step) {
+                streams = Some(opened);
+                break;
+            }
+            if let Step::Reopen(clean) = step {
+                errors.extend(if *clean { opened.close().err() } else { None });
+                break;
+            }
+            match world.step(clock, &opened, step) {
+                Ok(()) => streams = Some(opened),
+                Err(error @ BrokerError::NoSpace { .. }) => {
+                    // It did not happen.
+                    world.forget();
+                    errors.push(error);
+                    streams = Some(opened);
+                    continue;
+                }
+                Err(error @ BrokerError::Stopped { .. }) => errors.push(error),
+                Err(error) => return Err(format!("{step:?}: {error}")),
+            }
+            break;
+        }
+    }
+    if let Some(streams) = streams {
+        // What a delete couldn't remove goes now.
+        world.step(clock, &streams, &Step::Trim).map_err(|error| error.to_string())?;
+        world.check(disk, clock, &streams).map_err(violation)?;
+    }
+    Ok(errors)
+}
+
+fn violation(stop: Stop) -> String {
+    match stop {
+        Stop::Crash => "a crash that nobody ordered".into(),
+        Stop::Violation(what) => what,
+    }
+}
+
 impl World {
+    /// Whether a step makes sense, after one before it may not have happened.
+    fn applies(&self, step: &Step) -> bool {
+        match step {
+            Step::Create(name, _) => !self.streams.contains_key(*name),
+            Step::Put(name, puts) => self
+                .streams
+                .get(*name)
+                .is_some_and(|known| puts.iter().flatten().all(|shard| *shard < known.shards)),
+            Step::PutOnce(name, ..) | Step::Settings(name, ..) | Step::Delete(name) => {
+                self.streams.contains_key(*name)
+            }
+            Step::Hours(_) | Step::Trim | Step::Reopen(_) => true,
+        }
+    }
+
+    /// What was under way did not happen. Settings are two changes, of which one may have.
+    fn forget(&mut self) {
+        self.change = None;
+        self.streams.values_mut().for_each(|known| known.unsure.clear());
+    }
+
     /// Of the streams that are there.
     pub(super) fn names(&self) -> Vec<&'static str> {
         ["a", "b", "c"].into_iter().filter(|name| self.streams.contains_key(*name)).collect()
@@ -192,14 +279,24 @@ impl World {
             pending.push(stream.put(new));
         }
         let known = self.streams.get_mut(name).unwrap();
+        let mut refused = None;
         for pending in pending {
-            let answer = pending.wait()?;
+            let answer = match pending.wait() {
+                Ok(answer) => answer,
+                // That one did not happen; those behind it may.
+                Err(error @ BrokerError::NoSpace { .. }) => {
+                    known.unsure.remove(0);
+                    refused = Some(error);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             let numbers: Vec<_> = answer.iter().map(|put| (put.shard, put.sequence.0)).collect();
             let put = known.unsure.remove(0);
             assert_eq!(numbers, known.numbers(&put), "numbers of a put to {name}");
             known.puts.push(put);
         }
-        Ok(())
+        refused.map_or(Ok(()), Err)
     }
 
     fn put_once(
