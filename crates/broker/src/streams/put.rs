@@ -203,13 +203,14 @@ impl Inner {
     /// segments retention takes, what is left holds one: to give space back needs no space. For
     /// `order`'s holder.
     ///
-    /// It holds how everything stands before it, so what is in flight must be settled first: one
-    /// sync to wait for in a quarter of a segment.
+    /// It holds how everything stands before it, so nothing may be in flight. Where something is,
+    /// that is waited for only once half a segment has come: one sync, with all puts held up.
     fn write_state(&self, journal: &Journal) {
         let due_bytes = self.options.segment_bytes / 4;
         {
             let shared = lock(&self.core.shared);
-            if shared.state.bytes_since_state + shared.in_flight_bytes < due_bytes {
+            let bytes = shared.state.bytes_since_state + shared.in_flight_bytes;
+            if bytes < due_bytes || shared.in_flight_bytes > 0 && bytes < 2 * due_bytes {
                 return;
             }
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use event::Clock;
@@ -149,6 +149,7 @@ impl Registry {
             order: Mutex::new(Order { arrived_ms }),
             core: Core::new(state, Arc::clone(&self.stopped)),
             horizon: Mutex::new(Horizon::new(kept_from)),
+            hidden_before_ms: AtomicI64::new(i64::MIN),
             deleted: AtomicBool::new(false),
         };
         Arc::new(Stream { inner: Arc::new(inner) })

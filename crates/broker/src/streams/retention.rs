@@ -2,6 +2,8 @@
 //!
 //! Hiding is exact, record by record, by the clock. Space comes back in whole segments, later.
 
+use std::sync::atomic::Ordering;
+
 use journal::Position;
 
 use super::index::Entry;
@@ -12,8 +14,6 @@ use crate::error::BrokerError;
 
 /// How far retention has come. Only grows.
 pub(super) struct Horizon {
-    /// What arrived before is hidden.
-    before_ms: i64,
     /// The first number of each shard that isn't.
     kept_from: Vec<u64>,
     /// A put from which to look on: the first one that is kept, or the last one that isn't where
@@ -27,7 +27,7 @@ pub(super) struct Horizon {
 
 impl Horizon {
     pub(super) fn new(kept_from: Vec<u64>) -> Self {
-        Self { before_ms: i64::MIN, kept_from, at: None, oldest_ms: None, seen: None }
+        Self { kept_from, at: None, oldest_ms: None, seen: None }
     }
 
     /// When the oldest record that is kept arrived; as [`Inner::trim_horizon`] found it.
@@ -44,7 +44,8 @@ impl Inner {
             (settings.retention_h, settings.gone_before_ms)
         };
         let retention_ms = i64::from(retention_h) * 3_600_000;
-        gone_before_ms.max(self.clock.now_ms().saturating_sub(retention_ms))
+        let before_ms = gone_before_ms.max(self.clock.now_ms().saturating_sub(retention_ms));
+        self.hidden_before_ms.fetch_max(before_ms, Ordering::AcqRel).max(before_ms)
     }
 
     /// The first number of each shard that is kept.
@@ -52,14 +53,13 @@ impl Inner {
     /// Where the journal can't be read it stays where it was: a read will say why.
     pub(super) fn trim_horizon(&self) -> Vec<u64> {
         let mut horizon = lock(&self.horizon);
-        horizon.before_ms = horizon.before_ms.max(self.horizon_ms());
         while let Ok(false) = self.advance(&mut horizon) {}
         horizon.kept_from.clone()
     }
 
     /// Moves the horizon; false when it is to be tried again.
     fn advance(&self, horizon: &mut Horizon) -> Result<bool, BrokerError> {
-        let before_ms = horizon.before_ms;
+        let before_ms = self.horizon_ms();
         if horizon.oldest_ms.is_some_and(|oldest| oldest >= before_ms) {
             return Ok(true);
         }

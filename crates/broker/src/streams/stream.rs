@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, Weak};
 use std::time::{Duration, Instant};
 
@@ -44,6 +44,8 @@ pub(super) struct Inner {
     pub(super) order: Mutex<Order>,
     pub(super) core: Arc<Core>,
     pub(super) horizon: Mutex<Horizon>,
+    /// What arrived before is hidden, and stays so even if the clock runs backwards.
+    pub(super) hidden_before_ms: AtomicI64,
     pub(super) deleted: AtomicBool,
 }
 

@@ -246,3 +246,19 @@ fn deleting_and_making_again_while_others_put_and_read_mixes_nothing() {
     let folders = disk.list("/streams".as_ref()).unwrap();
     assert_eq!(folders.len(), 2, "the catalogue and one stream");
 }
+
+#[test]
+fn a_thread_gives_space_back_where_nobody_puts_or_reads() {
+    let (disk, clock) = (SimDisk::new(1), TestClock::new(NOW_MS));
+    let options = StreamsOptions { trim_interval: Duration::from_millis(1), ..small() };
+    let streams = open_with(&disk, &clock, options).unwrap();
+    let stream = streams.create("s", 1, BTreeMap::new()).unwrap();
+    (0..20).for_each(|_| drop(stream.put(vec![record("k", vec![1; 1000])]).wait().unwrap()));
+    let full = streams.bytes_on_disk();
+    clock.advance(25 * HOUR_MS);
+    let began = Instant::now();
+    while streams.bytes_on_disk() > full - 4 * 4096 {
+        assert!(began.elapsed() < Duration::from_secs(60), "nothing was given back");
+        std::thread::yield_now();
+    }
+}

@@ -285,3 +285,19 @@ fn a_read_ends_where_the_next_record_of_its_shard_is_far() {
     let bytes: Vec<_> = second.records.iter().map(|record| record.data.len()).collect();
     assert_eq!(bytes, [2, 3]);
 }
+
+#[test]
+fn what_was_hidden_stays_hidden_when_the_clock_runs_backwards() {
+    let (disk, clock) = (SimDisk::new(1), TestClock::new(NOW_MS));
+    let streams = open(&disk, &clock).unwrap();
+    let stream = streams.create("s", 1, BTreeMap::new()).unwrap();
+    stream.put(vec![record("k", "old")]).wait().unwrap();
+    clock.advance(24 * HOUR_MS);
+    assert_eq!(stream.read(0, SequenceNumber(0), 9, 99).unwrap().records.len(), 1, "to the ms");
+    clock.advance(1);
+    assert!(stream.read(0, SequenceNumber(0), 9, 99).unwrap().records.is_empty());
+    clock.advance(-HOUR_MS);
+    assert!(stream.read(0, SequenceNumber(0), 9, 99).unwrap().records.is_empty());
+    assert!(stream.reader(&[]).unwrap().next_chunk().unwrap().is_none());
+    assert_eq!(stream.shards()[0].trim_horizon, SequenceNumber(2));
+}
