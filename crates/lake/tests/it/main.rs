@@ -4,14 +4,17 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::disallowed_methods,
     missing_docs,
     unreachable_pub
 )]
 
 mod compact;
 mod compact_crash;
+mod compact_rows;
 mod crash;
 mod fake_ledger;
 mod json;
+mod readers;
 mod staging;
 mod table;
