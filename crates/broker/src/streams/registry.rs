@@ -127,7 +127,14 @@ impl Registry {
         let journal = Journal::open(Arc::clone(&self.disk), &dir, config, &mut |at, bytes| {
             replay.record(at.0, bytes).map_err(Into::into)
         });
-        Ok((journal.map_err(open_failed)?, replay))
+        let journal = journal.map_err(|error| match open_failed(error) {
+            BrokerError::Unreadable { what } => {
+                let what = format!("stream `{}` in {}: {what}", entry.name, dir.display());
+                BrokerError::Unreadable { what }
+            }
+            other => other,
+        });
+        Ok((journal?, replay))
     }
 
     fn stream(self: &Arc<Self>, entry: &Entry, journal: Journal, state: State) -> Arc<Stream> {

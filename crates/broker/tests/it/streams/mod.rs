@@ -7,4 +7,5 @@ mod kit;
 mod no_space;
 mod parallel;
 mod reads;
+mod unreadable;
 mod world;
