@@ -8,9 +8,11 @@
 )]
 
 mod bad_input;
+mod broker_input;
 mod data_dir;
 mod demo;
 mod examples;
+mod examples_served;
 mod exit_codes;
 mod fake_service;
 mod generate;
@@ -25,4 +27,5 @@ mod signals;
 mod tap;
 mod test_command;
 mod tidy;
+mod walks;
 mod wikipedia;
