@@ -131,7 +131,7 @@ table = "read_parquet('lake/learning-app/table/**/*.parquet', hive_partitioning=
 q = f"""select count(*), count(distinct event_uuid),
   count(*) filter (language_id != event_specifics.language_id), count(distinct language_id),
   min(year), max(month), any_value(typeof(created_at)) from {table}"""
-print(*duckdb.sql(q).fetchone())
+print(*duckdb.sql(q).fetchall()[0])
 "#;
     let mut command = Command::new(python);
     let output = command.args(["-c", script]).current_dir(world.path("")).output().unwrap();
