@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use broker::{Broker, BrokerOptions};
+use broker::{Broker, BrokerError, BrokerOptions};
 use dedup::ledger::{Ledger, LedgerError, LedgerOptions};
 use event::Clock;
 use event::source::Stop;
 use journal::{Disk, JournalConfig};
 
-use crate::config::PipeConfig;
+use crate::config::{PipeConfig, SinkKind, SourceConfig};
 use crate::engine::threads::{self, Ended};
 use crate::engine::{Parts, PipeError, Totals};
 use crate::plan::{Shared, build};
@@ -174,6 +174,9 @@ impl Session {
         let dir = self.options.data_dir.join("broker");
         let broker = Broker::open(&self.options.disk, &dir, broker, &self.options.clock)?;
         let broker = Arc::new(broker);
+        for config in &self.configs {
+            make_named(config, &broker)?;
+        }
         self.broker = Some(Arc::clone(&broker));
         Ok(broker)
     }
@@ -247,6 +250,28 @@ impl Session {
         self.ledger.close()?;
         Ok(broker?)
     }
+}
+
+/// Makes the embedded queues and streams that a pipe names: before anybody can send to them.
+fn make_named(config: &PipeConfig, broker: &Broker) -> Result<(), BrokerError> {
+    let queue = |name: &str| connect::sqs::embedded::open_or_make(broker, name).map(drop);
+    let stream =
+        |name: &str, n: u32| connect::kinesis::embedded::open_or_make(broker, name, n).map(drop);
+    match &config.source {
+        SourceConfig::Sqs(source) if config.source.is_embedded() => queue(&source.queue)?,
+        SourceConfig::Kinesis(source) if config.source.is_embedded() => {
+            stream(&source.stream, source.shards)?;
+        }
+        _ => {}
+    }
+    for sink in &config.sinks {
+        match &sink.kind {
+            SinkKind::Sqs(sink) => queue(&sink.queue)?,
+            SinkKind::Kinesis(sink) => stream(&sink.stream, sink.shards)?,
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn ledger_options(configs: &[PipeConfig], options: &RunOptions) -> LedgerOptions {

@@ -303,8 +303,11 @@ fn shard_id(stream: &Stream, shard: u32) -> ShardId {
     format!("{}/{shard}@{:032x}", stream.name(), stream.creation_id()).into()
 }
 
-/// The stream of that name.
-pub(crate) fn open_or_make(
+/// The stream of that name; it is made when it isn't there.
+///
+/// # Errors
+/// [`BrokerError`].
+pub fn open_or_make(
     broker: &Broker,
     name: &str,
     shards: u32,

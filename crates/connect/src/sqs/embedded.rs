@@ -238,8 +238,11 @@ fn attributes(message: &Message) -> Vec<Attribute> {
     all.collect()
 }
 
-/// The queue of that name.
-pub(crate) fn open_or_make(broker: &Broker, name: &str) -> Result<Arc<Queue>, BrokerError> {
+/// The queue of that name; it is made when it isn't there.
+///
+/// # Errors
+/// [`BrokerError`].
+pub fn open_or_make(broker: &Broker, name: &str) -> Result<Arc<Queue>, BrokerError> {
     match broker.queues().get(name) {
         Err(BrokerError::NoSuchQueue { .. }) => {}
         other => return other,
