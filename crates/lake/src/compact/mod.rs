@@ -8,6 +8,7 @@
 mod chunk;
 mod error;
 mod inputs;
+mod keys;
 mod lock;
 mod merge;
 mod options;
@@ -194,9 +195,8 @@ fn write_table(
         let what = format!("{rows} rows were written of {}", sorted.rows);
         return Err(CompactError::Damaged { file: job.place.table.clone(), what });
     }
-    for run in std::mem::take(&mut sorted.runs) {
-        run.remove(job.disk.as_ref())?;
-    }
+    sorted.runs.clear();
+    switch::remove_spilled(job.disk.as_ref(), job.place)?;
     written.columns_added = columns_added;
     state.days = std::mem::take(&mut sorted.days);
     let (rows_rescued, rescued) = std::mem::take(&mut written.rescues).finish();
@@ -204,6 +204,7 @@ fn write_table(
     state.totals.compactions += 1;
     state.totals.rows += rows;
     state.totals.rows_rescued += rows_rescued;
+    state.totals.rows_duplicate += sorted.rows_duplicate;
     (written.rows_rescued, written.rescued) = (rows_rescued, rescued);
     state.switch = Some(Switch { inputs: taken, outputs: std::mem::take(&mut written.made) });
     written.sorted = Some(sorted);
@@ -241,6 +242,8 @@ fn fill(done: &mut Compaction, before: &State, state: &State, written: &Written)
         done.rows_without_event_time = sorted.rows_without_time;
         done.other_partitions = sorted.other.clone();
         done.bytes_spilled = sorted.bytes_spilled;
+        done.rows_duplicate = sorted.rows_duplicate;
+        done.duplicates = sorted.duplicates.clone();
     }
 }
 

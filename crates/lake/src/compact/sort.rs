@@ -8,9 +8,10 @@ use event::ShardId;
 
 use super::chunk::{Plan, Reader, place_of};
 use super::inputs::{Feed, Item};
+use super::keys::Keys;
 use super::merge::Merge;
 use super::partitions::{Partition, Partitions};
-use super::report::OtherPartition;
+use super::report::{DuplicateKey, OtherPartition};
 use super::run::{Run, Spill};
 use super::state::{Day, Level, Taken};
 use super::work::{InTurn, Job, in_threads};
@@ -19,6 +20,8 @@ use crate::table::{Learned, Limits};
 
 /// What a row takes in memory beside its text, for each byte that its sidecar takes on disk.
 const SIDE_FACTOR: u64 = 6;
+/// What a row takes in its sidecar, at least.
+const SIDE_BYTES: u64 = 20;
 /// Most rows' bytes that are sorted at a time, so that threads share the work.
 const ITEM_BYTES_MAX: u64 = 16 << 20;
 /// Least memory for each run that is merged.
@@ -35,6 +38,8 @@ pub(super) struct Sorted {
     pub(super) rows: u64,
     pub(super) rows_without_time: u64,
     pub(super) bytes_spilled: u64,
+    pub(super) rows_duplicate: u64,
+    pub(super) duplicates: Vec<DuplicateKey>,
 }
 
 /// What is put together in the order of the input.
@@ -76,12 +81,14 @@ pub(super) fn sort(
         rows: 0,
         rows_without_time: 0,
     });
+    let rows = taken.iter().map(|taken| taken.keys_bytes / SIDE_BYTES).sum();
+    let keys = Keys::new(job, rows, spill);
     let runs = Mutex::new(Vec::new());
     let bytes_spilled = AtomicU64::new(0);
     in_threads(job, |job| {
         let mut reader = Reader::new(job.place, taken, plan.clone(), *limits);
         while let Some(item) = feed.next()? {
-            let run = sort_item(job, &mut reader, &item, &gathered)?;
+            let run = sort_item(job, &mut reader, &item, &gathered, &keys)?;
             let run = if spill {
                 let path = job.place.spill.join(format!("run-{:06}", item.number));
                 let (run, bytes) = run.spill(job.disk.as_ref(), &path)?;
@@ -96,6 +103,7 @@ pub(super) fn sort(
         }
         Ok(())
     })?;
+    let (rows_duplicate, duplicates) = keys.duplicates(job)?;
     let mut runs = runs.into_inner().unwrap_or_else(PoisonError::into_inner);
     runs.sort_by_key(|(number, _)| *number);
     let gathered = gathered.into_inner();
@@ -110,6 +118,8 @@ pub(super) fn sort(
         rows: gathered.rows,
         rows_without_time: gathered.rows_without_time,
         bytes_spilled: bytes_spilled.into_inner(),
+        rows_duplicate,
+        duplicates,
     };
     if spill {
         merge_runs(job, &mut sorted)?;
@@ -122,6 +132,7 @@ fn sort_item(
     reader: &mut Reader<'_>,
     item: &Item,
     gathered: &InTurn<Gathered<'_>>,
+    keys: &Keys,
 ) -> Result<Run, CompactError> {
     let (mut chunk, learned) = reader.read(item)?;
     let locals = std::mem::take(&mut chunk.locals);
@@ -142,6 +153,7 @@ fn sort_item(
         all.rows_without_time += chunk.rows_without_time;
         Ok((partitions, shards))
     })?;
+    keys.add(job, &chunk.sides)?;
     for entry in &mut chunk.entries {
         entry.partition = partitions.get(entry.partition as usize).copied().unwrap_or(0);
     }

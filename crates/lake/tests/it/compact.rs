@@ -230,3 +230,186 @@ fn rows_raw(disk: &SimDisk) -> Vec<String> {
     let _ = payloads;
     all
 }
+
+/// With the embedded ledger there are none: one that is found is an imbalance.
+#[test]
+fn a_key_twice_within_its_window_is_kept_and_reported() {
+    // Events 2, 4, 5 and 7 carry no mark. The window is 300 s.
+    let twins: Vec<_> =
+        [(2, 0), (2, 299_999), (4, 0), (4, 300_000), (3, 0), (3, 1), (5, 0), (7, 0)]
+            .into_iter()
+            .map(|(id, later)| {
+                let mut event = event(id, format!(r#"{{"id":{id},"later":{later}}}"#));
+                event.received_ms += later;
+                event
+            })
+            .collect();
+    let batches: Vec<_> = twins.iter().map(|event| vec![event.clone()]).collect();
+    for memory_bytes_max in [64 << 10, 256 << 20] {
+        let disk = lake(&batches);
+        let fill: Vec<_> = (100..900)
+            .map(|id| event(id * 4, format!(r#"{{"id":{id},"fill":"{id:090}"}}"#)))
+            .collect();
+        let mut ledger = FakeLedger::new();
+        let disk = if memory_bytes_max > 1 << 20 {
+            disk
+        } else {
+            let disk = SimDisk::new(1);
+            stage(
+                &disk,
+                &mut ledger,
+                &[batches.clone(), fill.chunks(50).map(<[_]>::to_vec).collect()].concat(),
+            );
+            disk
+        };
+        let options = CompactOptions { memory_bytes_max, ..options() };
+        let done = compact(&disk, &options).unwrap();
+        assert_eq!((done.bytes_spilled > 0, done.rows_duplicate), (memory_bytes_max < 1 << 20, 1));
+        let found = &done.duplicates[0];
+        assert_eq!(
+            (found.recorded_ms, found.window_ms),
+            ([START + 2, START + 2 + 299_999], 300_000)
+        );
+        assert_eq!(found.key, format!("{:032x}", 2_u128 << 64));
+        assert_eq!(rows(&disk).iter().filter(|row| row.key == Some(2 << 64)).count(), 2);
+    }
+}
+
+#[test]
+fn p7_a_full_disk_changes_nothing_and_compaction_works_once_there_is_room() {
+    let all: Vec<_> = (0..200)
+        .map(|id| event(id, format!(r#"{{"id":{id},"s":"{:x}"}}"#, id * 7_919_993)))
+        .collect();
+    let start = lake(&all.chunks(20).map(<[_]>::to_vec).collect::<Vec<_>>());
+    let whole = start.after_process_kill();
+    compact(&whole, &options()).unwrap();
+    let mut refused = 0;
+    for op in 0..whole.ops() {
+        let disk = start.after_process_kill();
+        disk.fail_at(disk.ops() + op, journal::Fault::NoSpace);
+        match compact(&disk, &options()) {
+            Ok(_) => {}
+            Err(error) => {
+                refused += u32::from(error.is_no_space());
+                compact(&disk, &options())
+                    .unwrap_or_else(|again| panic!("{op}: {error}, then {again}"));
+            }
+        }
+        assert_same(&disk, &all);
+        assert!(!disk.files().iter().any(|(path, _)| path.to_str().unwrap().contains(".tmp")));
+    }
+    assert!(refused > 5, "{refused}");
+}
+
+#[test]
+fn a_file_that_is_not_what_its_sidecar_says_is_named_and_nothing_is_touched() {
+    for (ending, change) in [
+        (".ndjson", "cut"),
+        (".ndjson", "longer"),
+        (".ndjson", "newline"),
+        (".keys", "cut"),
+        (".keys", "flip"),
+        (".keys", "gone"),
+        (".keys", "header"),
+    ] {
+        let disk = lake(&[events(&[r#"{"a":1}"#, r#"{"a":2}"#]), events(&[r#"{"a":3}"#])]);
+        let (path, len) = disk
+            .files()
+            .into_iter()
+            .find(|(path, _)| path.to_str().unwrap().ends_with(ending))
+            .unwrap();
+        let file = journal::Disk::open(&disk, &path).unwrap();
+        match change {
+            "cut" => file.set_len(len - 1).unwrap(),
+            "longer" => file.write_at(len, b"{}\n").unwrap(),
+            "newline" => file.write_at(3, b"\n").unwrap(),
+            "flip" => assert!(disk.flip_bit(&path, len - 3)),
+            "header" => file.write_at(0, b"X").unwrap(),
+            _ => journal::Disk::unlink(&disk, &path).unwrap(),
+        }
+        let before: Vec<_> = disk
+            .files()
+            .into_iter()
+            .filter(|(path, _)| !path.starts_with("/lake/_onceflow"))
+            .collect();
+        let error = compact(&disk, &options()).unwrap_err();
+        assert!(matches!(error, lake::CompactError::Input { .. }), "{ending} {change}: {error}");
+        let stem = path.file_stem().unwrap().to_str().unwrap().trim_start_matches('_').to_owned();
+        assert!(error.to_string().contains(&stem), "{error}");
+        let after: Vec<_> = disk
+            .files()
+            .into_iter()
+            .filter(|(path, _)| !path.starts_with("/lake/_onceflow"))
+            .collect();
+        assert_eq!(before, after, "{ending} {change}");
+    }
+}
+
+#[test]
+fn what_the_ledger_may_still_look_for_waits() {
+    let disk = lake(&[events(&[r#"{"a":1}"#])]);
+    let shared: std::sync::Arc<dyn journal::Disk> = std::sync::Arc::new(disk.clone());
+    let clock = event::TestClock::new(START);
+    let stop = event::source::Stop::default();
+    let run = |published: &dyn Fn(&str) -> bool, stop: &event::source::Stop| {
+        lake::compact::compact_locked(
+            &shared,
+            "/lake".as_ref(),
+            &options(),
+            &clock,
+            published,
+            &lake::Quiet,
+            stop,
+        )
+    };
+    let done = run(&|name| !name.ends_with(".keys"), &stop).unwrap();
+    assert!(done.nothing_to_do && done.waiting == 1 && files(&disk).is_empty());
+    let asked = event::source::Stop::default();
+    asked.ask();
+    assert!(matches!(run(&|_| true, &asked), Err(lake::CompactError::Stopped)));
+    assert!(files(&disk).is_empty());
+    assert_eq!(run(&|_| true, &stop).unwrap().rows, 1);
+}
+
+#[test]
+fn another_partitioning_is_refused_and_so_are_limits_out_of_bounds() {
+    use lake::{CompactError, PartitionField};
+    let disk = lake(&[events(&[r#"{"a":1}"#])]);
+    compact(&disk, &options()).unwrap();
+    let other = CompactOptions { partition: vec![PartitionField::Year], ..options() };
+    let mut ledger = FakeLedger::new();
+    ledger.epoch = 5;
+    stage(&disk, &mut ledger, &[events(&[r#"{"a":2}"#])]);
+    let error = compact(&disk, &other).unwrap_err();
+    assert!(matches!(error, CompactError::Partition { .. }), "{error}");
+    assert!(
+        error.to_string().contains("year, month, day, $.specifics.lang, the config says year"),
+        "{error}"
+    );
+    for wrong in [
+        CompactOptions { file_bytes_target: (1 << 30) + 1, ..options() },
+        CompactOptions { memory_bytes_max: 1000, ..options() },
+        CompactOptions { threads: 0, ..options() },
+        CompactOptions { partition: vec![PartitionField::Day, PartitionField::Day], ..options() },
+    ] {
+        assert!(matches!(compact(&disk, &wrong), Err(CompactError::Option { .. })));
+    }
+    assert_eq!(compact(&disk, &options()).unwrap().rows, 1);
+    assert!(matches!(compact(&SimDisk::new(1), &options()), Err(CompactError::NoLake { .. })));
+}
+
+#[test]
+fn two_compactions_of_a_lake_refuse_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("_onceflow")).unwrap();
+    let lock = lake::CompactLock::take(folder.path()).unwrap();
+    let disk: std::sync::Arc<dyn journal::Disk> = std::sync::Arc::new(journal::RealDisk::new());
+    let (clock, stop) = (event::SystemClock, event::source::Stop::default());
+    let run =
+        || lake::compact(&disk, folder.path(), &options(), &clock, &|_| true, &lake::Quiet, &stop);
+    let error = run().unwrap_err();
+    assert!(matches!(error, lake::CompactError::Locked { .. }), "{error}");
+    assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
+    drop(lock);
+    assert!(run().unwrap().nothing_to_do);
+}

@@ -29,7 +29,8 @@ fn read(python: &str, disk: &SimDisk, key: &str, lang: &str) -> Value {
         std::fs::File::create_new(path).unwrap().write_all(&bytes).unwrap();
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/read_table.py");
-    let out = Command::new(python).arg(script).arg(folder.path()).args([key, lang]).output().unwrap();
+    let out =
+        Command::new(python).arg(script).arg(folder.path()).args([key, lang]).output().unwrap();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     serde_json::from_slice(&out.stdout).unwrap()
 }
