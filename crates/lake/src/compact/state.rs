@@ -119,3 +119,72 @@ impl State {
         switch.inputs.iter().map(folder).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::{Column, ColumnType};
+
+    fn state() -> State {
+        let column = |name: &str, kind| Column { name: name.into(), column: name.into(), kind };
+        let lang =
+            Column { name: "Lang".into(), column: "Lang_field".into(), kind: ColumnType::Utf8 };
+        State {
+            next: 43,
+            writing: true,
+            partition: Some(vec![
+                Level { field: "year".into(), key: "year".into() },
+                Level { field: "$.specifics.lang".into(), key: "lang".into() },
+            ]),
+            columns: Schema {
+                columns: vec![
+                    column("id", ColumnType::Int64),
+                    column("ok", ColumnType::Bool),
+                    column("score", ColumnType::Float64),
+                    column("specifics", ColumnType::Struct(vec![lang])),
+                    column("tags", ColumnType::List(Box::new(ColumnType::Utf8))),
+                ],
+            },
+            days: BTreeMap::from([
+                ("2026-11-02".into(), Day { values: 12, other: false }),
+                ("2026-11-03".into(), Day { values: 1000, other: true }),
+            ]),
+            totals: Totals { compactions: 42, rows: 1000, rows_rescued: 1, rows_duplicate: 2 },
+            rescued: vec![RescuedField {
+                column: "$.id".into(),
+                found: "text, the column is int64".into(),
+                rows: 1,
+                example: "\"x\"".into(),
+            }],
+            switch: Some(Switch {
+                inputs: vec![Taken {
+                    rows: "year=2026/month=11/day=02/hour=10/minute=00/a-1-2-3.ndjson".into(),
+                    bytes: 100,
+                    keys: "year=2026/month=11/day=02/hour=10/minute=00/_a-1-2-3.keys".into(),
+                    keys_bytes: 50,
+                }],
+                outputs: vec![Made {
+                    name: "year=2026/lang=en/part-000042-0001.parquet".into(),
+                    bytes: 200,
+                    rows: 3,
+                }],
+            }),
+        }
+    }
+
+    /// Written once by version 1 of the format; must be readable for ever.
+    #[test]
+    fn the_frozen_record_of_version_1_is_read() {
+        let frozen = include_bytes!("../../tests/fixtures/lake-journal-v1.record");
+        assert_eq!(State::decode(frozen).unwrap(), state());
+        let same = state().encode().unwrap() == frozen;
+        assert!(same, "a changed writer needs a new version and a new fixture");
+    }
+
+    #[test]
+    fn another_version_is_named() {
+        assert!(State::decode(b"\x02{}").unwrap_err().contains("version 2"));
+        assert!(State::decode(b"").is_err());
+        assert!(State::decode(b"\x01{}").is_err());
+    }
+}
