@@ -36,7 +36,7 @@ struct Encoded {
 
 impl Inner {
     pub(super) fn put(&self, records: &[NewRecord]) -> Durable<Vec<Put>> {
-        if let Err(error) = self.check_put(None, records) {
+        if let Err(error) = self.check_exists().and_then(|()| self.check_put(None, records)) {
             return Durable::now(Err(error));
         }
         if records.is_empty() {
@@ -61,7 +61,7 @@ impl Inner {
             let what = "the sequences of records that are put once must ascend".into();
             return Durable::now(Err(BrokerError::Invalid { what }));
         }
-        if let Err(error) = self.check_producer(producer) {
+        if let Err(error) = self.check_exists().and_then(|()| self.check_producer(producer)) {
             return Durable::now(Err(error));
         }
         match self.begin_producing(producer, &mut records) {

@@ -9,7 +9,7 @@ use broker::{Broker, BrokerError, BrokerOptions};
 use event::{Clock, TestClock};
 use journal::{Disk, SimDisk, SyncPoint};
 
-use super::kit::{NOW_MS, drain, open, record, record_for, shard_records, small};
+use super::kit::{NOW_MS, drain, open, producer, record, record_for, shard_records, small};
 
 fn start() -> (SimDisk, TestClock, Streams) {
     let (disk, clock) = (SimDisk::new(1), TestClock::new(NOW_MS));
@@ -81,6 +81,11 @@ fn a_deleted_stream_is_gone_for_everyone_who_holds_it() {
         other => panic!("{other}"),
     };
     gone(stream.put(vec![record("k", "b")]).wait().unwrap_err());
+    gone(stream.put(Vec::new()).wait().unwrap_err());
+    gone(stream.put_once(&producer(1), Vec::new()).wait().unwrap_err());
+    gone(stream.set_retention_h(30).wait().unwrap_err());
+    gone(stream.set_tags(BTreeMap::new()).wait().unwrap_err());
+    gone(stream.at_timestamp(0, 0).unwrap_err());
     gone(stream.read(0, SequenceNumber(0), 1, 1).unwrap_err());
     gone(stream.reader(&[]).err().unwrap());
     gone(reader.next_chunk().unwrap_err());
