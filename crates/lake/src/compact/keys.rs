@@ -120,7 +120,7 @@ impl Keys {
                     Self::read(job, at, file.as_ref(), part.written, &mut rows)?;
                 }
                 rows.sort_unstable();
-                let repeats = rows.windows(2).filter_map(|pair| repeat(pair));
+                let repeats = rows.windows(2).filter_map(repeat);
                 let repeats: Vec<DuplicateKey> = repeats.collect();
                 if !repeats.is_empty() {
                     let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::CompactError;
-use super::run::{RowRef, Run, Source};
+use super::run::{RowRef, Run, Source, Span};
 
 /// The rows of one partition of several runs in order of time; rows of the same time in the order
 /// of the runs.
@@ -20,11 +20,12 @@ impl<'a> Merge<'a> {
     pub(super) fn new(
         runs: impl Iterator<Item = &'a Run>,
         partition: u32,
+        span: Span,
         buffer_bytes: usize,
     ) -> Result<Self, CompactError> {
         let mut sources = Vec::new();
         for run in runs {
-            sources.extend(run.source(partition, buffer_bytes)?);
+            sources.extend(run.source(partition, span, buffer_bytes)?);
         }
         let mut heap = BinaryHeap::new();
         for (at, source) in sources.iter().enumerate() {

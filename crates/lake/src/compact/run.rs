@@ -15,6 +15,10 @@ use crate::table::SideRow;
 const HEAD_BYTES: usize = 80;
 /// Written at a time.
 const WRITE_BYTES: usize = 1 << 20;
+/// How far the marks of a stretch are apart.
+const MARK_BYTES: u64 = 256 << 10;
+/// How many rows in memory the times that are looked at are apart.
+const TIMES_STEP: usize = 512;
 
 /// A row as it is merged.
 #[derive(Clone, Copy)]
@@ -31,6 +35,25 @@ pub(super) struct RowRef<'a> {
 struct Stretch {
     partition: u32,
     range: Range<u64>,
+    /// Of a file: time and place of a row now and then.
+    marks: Vec<(i64, u64)>,
+}
+
+/// Rows from a time on (if there is one) up to another one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Span {
+    pub(super) from: Option<i64>,
+    pub(super) to: Option<i64>,
+}
+
+impl Span {
+    fn is_past(self, time: i64) -> bool {
+        self.to.is_some_and(|to| time >= to)
+    }
+
+    fn is_before(self, time: i64) -> bool {
+        self.from.is_some_and(|from| time < from)
+    }
 }
 
 /// Sorted rows.
@@ -54,7 +77,7 @@ impl Run {
             let range = at..at + rows.len() as u64;
             at = range.end;
             let partition = rows.first().map_or(0, |entry| entry.partition);
-            stretches.push(Stretch { partition, range });
+            stretches.push(Stretch { partition, range, marks: Vec::new() });
         }
         Self { stretches, rows: Rows::Memory(Box::new(chunk)) }
     }
@@ -64,7 +87,7 @@ impl Run {
         let mut spill = Spill::create(disk, path)?;
         for stretch in &self.stretches {
             spill.begin(stretch.partition);
-            let mut source = self.source_of(stretch);
+            let mut source = self.source_of(stretch, Span::default());
             while let Some(row) = source.row() {
                 spill.push(&row)?;
                 source.advance(usize::MAX)?;
@@ -77,37 +100,65 @@ impl Run {
         self.stretches.iter().map(|stretch| stretch.partition)
     }
 
+    fn stretch(&self, partition: u32) -> Option<&Stretch> {
+        let found = self.stretches.binary_search_by_key(&partition, |stretch| stretch.partition);
+        found.ok().and_then(|at| self.stretches.get(at))
+    }
+
     /// The rows of a partition, if there are any.
     pub(super) fn source(
         &self,
         partition: u32,
+        span: Span,
         buffer_bytes: usize,
     ) -> Result<Option<Source<'_>>, CompactError> {
-        let found = self.stretches.binary_search_by_key(&partition, |stretch| stretch.partition);
-        let Some(stretch) = found.ok().and_then(|at| self.stretches.get(at)) else {
-            return Ok(None);
-        };
-        let mut source = self.source_of(stretch);
+        let Some(stretch) = self.stretch(partition) else { return Ok(None) };
+        let mut source = self.source_of(stretch, span);
         if let Source::Disk(disk) = &mut source {
             disk.load(buffer_bytes)?;
+            while disk.first_time().is_some_and(|time| span.is_before(time)) {
+                disk.advance(buffer_bytes)?;
+            }
         }
         Ok(Some(source))
     }
 
-    fn source_of(&self, stretch: &Stretch) -> Source<'_> {
+    fn source_of(&self, stretch: &Stretch, span: Span) -> Source<'_> {
         match &self.rows {
             Rows::Memory(chunk) => {
                 let range = stretch.range.start as usize..stretch.range.end as usize;
-                Source::Memory { chunk, entries: chunk.entries.get(range).unwrap_or_default() }
+                let entries = chunk.entries.get(range).unwrap_or_default();
+                let from = entries.partition_point(|entry| span.is_before(entry.time));
+                let to = entries.partition_point(|entry| !span.is_past(entry.time));
+                Source::Memory { chunk, entries: entries.get(from..to).unwrap_or_default() }
             }
-            Rows::Disk { path, file } => Source::Disk(DiskSource {
-                path,
-                file: file.as_ref(),
-                next: stretch.range.start,
-                end: stretch.range.end,
-                buffer: Vec::new(),
-                at: 0,
-            }),
+            Rows::Disk { path, file } => {
+                // Rows of the same time may stand before the mark.
+                let before = stretch.marks.partition_point(|(time, _)| span.is_before(*time));
+                let mark = before.checked_sub(1).and_then(|at| stretch.marks.get(at));
+                Source::Disk(DiskSource {
+                    path,
+                    file: file.as_ref(),
+                    next: mark.map_or(stretch.range.start, |(_, at)| *at),
+                    end: stretch.range.end,
+                    span,
+                    buffer: Vec::new(),
+                    at: 0,
+                })
+            }
+        }
+    }
+
+    /// Times of rows of a partition, taken at even distances.
+    pub(super) fn times(&self, partition: u32, times: &mut Vec<i64>) {
+        let Some(stretch) = self.stretch(partition) else { return };
+        match &self.rows {
+            Rows::Memory(chunk) => {
+                let range = stretch.range.start as usize..stretch.range.end as usize;
+                let entries = chunk.entries.get(range).unwrap_or_default();
+                times.extend(entries.iter().step_by(TIMES_STEP).map(|entry| entry.time));
+            }
+            Rows::Disk { .. } => times.extend(stretch.marks.iter().map(|(time, _)| *time)),
         }
     }
 
@@ -141,14 +192,18 @@ impl Spill {
     /// The rows of another partition come, of a greater number than those before.
     pub(super) fn begin(&mut self, partition: u32) {
         let at = self.written + self.buffer.len() as u64;
-        self.stretches.push(Stretch { partition, range: at..at });
+        self.stretches.push(Stretch { partition, range: at..at, marks: Vec::new() });
     }
 
     pub(super) fn push(&mut self, row: &RowRef<'_>) -> Result<(), CompactError> {
+        let at = self.written + self.buffer.len() as u64;
         encode(row, &mut self.buffer);
-        let end = self.written + self.buffer.len() as u64;
         if let Some(stretch) = self.stretches.last_mut() {
-            stretch.range.end = end;
+            let last = stretch.marks.last().map_or(stretch.range.start, |(_, at)| *at);
+            if at - last >= MARK_BYTES {
+                stretch.marks.push((row.time, at));
+            }
+            stretch.range.end = self.written + self.buffer.len() as u64;
         }
         if self.buffer.len() >= WRITE_BYTES { self.flush() } else { Ok(()) }
     }
@@ -233,6 +288,7 @@ pub(super) struct DiskSource<'a> {
     /// Where in the file the buffer ends.
     next: u64,
     end: u64,
+    span: Span,
     buffer: Vec<u8>,
     at: usize,
 }
@@ -262,7 +318,9 @@ impl Source<'_> {
                     text: chunk.text.get(start..start + entry.len as usize)?,
                 })
             }
-            Self::Disk(disk) => decode(disk.rest()).map(|(row, _)| row),
+            Self::Disk(disk) => {
+                decode(disk.rest()).map(|(row, _)| row).filter(|row| !disk.span.is_past(row.time))
+            }
         }
     }
 
@@ -285,6 +343,10 @@ impl DiskSource<'_> {
     }
 
     fn time(&self) -> Option<i64> {
+        self.first_time().filter(|time| !self.span.is_past(*time))
+    }
+
+    fn first_time(&self) -> Option<i64> {
         let bytes = self.rest().get(8..16)?.try_into().ok()?;
         Some(i64::from_le_bytes(bytes))
     }

@@ -12,7 +12,7 @@ use super::keys::Keys;
 use super::merge::Merge;
 use super::partitions::{Partition, Partitions};
 use super::report::{DuplicateKey, OtherPartition};
-use super::run::{Run, Spill};
+use super::run::{Run, Span, Spill};
 use super::state::{Day, Level, Taken};
 use super::work::{InTurn, Job, in_threads};
 use super::{CompactError, CompactOptions, Phase};
@@ -207,7 +207,7 @@ fn merge_group(
     let mut spill = Spill::create(job.disk.as_ref(), path)?;
     for partition in partitions {
         spill.begin(partition);
-        let mut merge = Merge::new(group.iter(), partition, buffer_bytes)?;
+        let mut merge = Merge::new(group.iter(), partition, Span::default(), buffer_bytes)?;
         while let Some(row) = merge.row() {
             spill.push(&row)?;
             merge.advance()?;

@@ -10,7 +10,7 @@ use parquet::file::properties::WriterProperties;
 use super::merge::Merge;
 use super::output::Output;
 use super::partitions::Partition;
-use super::run::Run;
+use super::run::{Run, Span};
 use super::state::Made;
 use super::work::{Job, in_threads};
 use super::{CompactError, CompactOptions, Phase};
@@ -24,6 +24,25 @@ const BUFFER_BYTES_MAX: usize = 256 << 10;
 
 /// A file ends before it, also with the rows that come in one go.
 const FILE_BYTES_MAX: u64 = CompactOptions::FILE_BYTES_TARGET_MAX;
+
+/// A partition is cut for several threads only into parts of at least this many bytes of rows.
+const SLICE_BYTES_MIN: u64 = 32 << 20;
+
+/// Rows that one thread writes.
+struct Slice {
+    /// Of the partition.
+    id: u32,
+    /// From 1, in order of time.
+    number: u64,
+    span: Span,
+    /// About how many bytes of rows.
+    bytes: u64,
+}
+
+fn file_name(folder: &str, compaction: u64, slice: u64, part: u32) -> String {
+    let slash = if folder.is_empty() { "" } else { "/" };
+    format!("{folder}{slash}part-{compaction:06}-{slice:03}-{part:04}.parquet")
+}
 
 /// What is to be written.
 pub(super) struct Writing<'a> {
@@ -53,9 +72,7 @@ impl Writing<'_> {
         let job = self.job;
         let total = self.partitions.iter().map(|partition| partition.bytes).sum();
         job.progress.begin(Phase::Write, total);
-        // The largest first, so that no thread is left alone with it at the end.
-        let mut order: Vec<usize> = (0..self.partitions.len()).collect();
-        order.sort_by_key(|at| std::cmp::Reverse(self.partitions.get(*at).map_or(0, |p| p.bytes)));
+        let slices = self.slices();
         let next = AtomicUsize::new(0);
         let written = Mutex::new(Written::default());
         let properties = super::output::properties();
@@ -64,17 +81,8 @@ impl Writing<'_> {
             let mut made = Vec::new();
             loop {
                 let place = next.fetch_add(1, Ordering::Relaxed);
-                let Some(at) = order.get(place) else { break };
-                if let Some(partition) = self.partitions.get(*at) {
-                    self.partition(
-                        job,
-                        *at as u32,
-                        partition,
-                        &mut shredder,
-                        &properties,
-                        &mut made,
-                    )?;
-                }
+                let Some(slice) = slices.get(place) else { break };
+                self.slice(job, slice, &mut shredder, &properties, &mut made)?;
             }
             let mut written = written.lock().unwrap_or_else(PoisonError::into_inner);
             written.made.append(&mut made);
@@ -87,15 +95,45 @@ impl Writing<'_> {
         Ok(written)
     }
 
-    fn partition(
+    /// What threads take one by one: a partition each, or a part of one that is so large that
+    /// threads would wait for it. The largest first.
+    fn slices(&self) -> Vec<Slice> {
+        let threads = self.job.options.threads.max(1) as u64;
+        let total: u64 = self.partitions.iter().map(|partition| partition.bytes).sum();
+        let mut slices = Vec::new();
+        for (id, partition) in (0..).zip(self.partitions) {
+            let fair = (partition.bytes * threads).div_ceil(total.max(1));
+            let count = fair.min(partition.bytes / SLICE_BYTES_MIN).max(1);
+            let mut times = Vec::new();
+            if count > 1 {
+                self.runs.iter().for_each(|run| run.times(id, &mut times));
+                times.sort_unstable();
+            }
+            let bound = |at: u64| times.get((times.len() as u64 * at / count) as usize).copied();
+            for at in 0..count {
+                let from = if at == 0 { None } else { bound(at) };
+                // Without a time to begin with it would be all rows once more.
+                if at > 0 && from.is_none() {
+                    continue;
+                }
+                let to = if at + 1 == count { None } else { bound(at + 1) };
+                let span = Span { from, to };
+                slices.push(Slice { id, number: at + 1, span, bytes: partition.bytes / count });
+            }
+        }
+        slices.sort_by_key(|slice| std::cmp::Reverse(slice.bytes));
+        slices
+    }
+
+    fn slice(
         &self,
         job: &Job<'_>,
-        id: u32,
-        partition: &Partition,
+        slice: &Slice,
         shredder: &mut Shredder,
         properties: &WriterProperties,
         made: &mut Vec<Made>,
     ) -> Result<(), CompactError> {
+        let Some(partition) = self.partitions.get(slice.id as usize) else { return Ok(()) };
         let options = job.options;
         let threads = options.threads.max(1) as u64;
         let per_thread = (options.memory_bytes_max / 2 / threads).max(1 << 16);
@@ -105,11 +143,11 @@ impl Writing<'_> {
         let folder = job.place.table.join(&partition.folder);
         mkdir_all_synced(job.disk.as_ref(), &job.place.root, &folder, SyncPoint("compact.folder"))
             .map_err(CompactError::io("create", &folder))?;
-        let mut merge = Merge::new(self.runs.iter(), id, buffer)?;
+        let mut merge = Merge::new(self.runs.iter(), slice.id, slice.span, buffer)?;
         let mut part = 0;
         while merge.row().is_some() {
             part += 1;
-            let name = format!("{}/part-{:06}-{part:04}.parquet", partition.folder, self.number);
+            let name = file_name(&partition.folder, self.number, slice.number, part);
             let path = job.place.unfinished(&name);
             let mut output =
                 Output::create(job.disk.as_ref(), &path, shredder.schema(), properties)?;

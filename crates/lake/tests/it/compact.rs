@@ -133,7 +133,7 @@ fn the_schema_belongs_to_the_table_and_grows() {
 #[test]
 fn a_tiny_memory_bound_spills_and_gives_the_same() {
     let payload = |id: u64| {
-        let at = START + (id as i64 * 7919) % 500 * 86_400_0;
+        let at = START + (id as i64 * 7919) % 500 * 864_000;
         let lang = ["en", "de", "fr", "it"][id as usize % 4];
         format!(
             r#"{{"id":{id},"at":{at},"specifics":{{"lang":"{lang}"}},"fill":"{}"}}"#,
