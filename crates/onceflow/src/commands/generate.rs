@@ -28,10 +28,18 @@ pub(crate) fn generate(asked: &Asked, moving: &MovingLine) -> Result<Exit, Failu
     let mut watch = RealTime::start();
     let began = Instant::now();
     let pacing = (&mut pace, &mut watch as &mut dyn Stopwatch);
+    let terminal = io::stderr().is_terminal();
+    let progress = |what: &'static str| {
+        move |events: u64| {
+            if terminal {
+                moving.show(&format!("{} {what}", show::counted(events, "event")));
+            }
+        }
+    };
     match &asked.to {
         To::Stdout(format) => {
             let mut stdout = io::stdout().lock();
-            let result = generate::write(&mut maker, order, *format, pacing, &mut stdout);
+            let result = generate::write(&mut maker, order, *format, pacing, &mut stdout, &|_| ());
             written(result.map(drop))
         }
         To::File(path, format) => {
@@ -41,25 +49,14 @@ pub(crate) fn generate(asked: &Asked, moving: &MovingLine) -> Result<Exit, Failu
             };
             let mut file =
                 options.write(true).create(true).truncate(true).open(path).map_err(cannot)?;
-            let made = generate::write(&mut maker, order, *format, pacing, &mut file);
+            let progress = progress("written");
+            let made = generate::write(&mut maker, order, *format, pacing, &mut file, &progress);
+            moving.clear();
             file_summary(&made.map_err(cannot)?, began.elapsed(), path, asked.json)
         }
         To::Wire(target, acknowledged) => {
-            let terminal = io::stderr().is_terminal();
-            let progress = |acknowledged: u64| {
-                if terminal {
-                    let events = show::counted(acknowledged, "event");
-                    moving.show(&format!("{events} acknowledged"));
-                }
-            };
-            let delivery = generate::send(
-                &mut maker,
-                order,
-                target,
-                acknowledged.as_deref(),
-                pacing,
-                &progress,
-            );
+            let (file, progress) = (acknowledged.as_deref(), progress("acknowledged"));
+            let delivery = generate::send(&mut maker, order, target, file, pacing, &progress);
             moving.clear();
             let delivery = delivery.map_err(|error| Failure::new(Exit::Connector, error))?;
             wire_summary(&delivery, target, asked.json)

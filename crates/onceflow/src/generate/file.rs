@@ -1,6 +1,7 @@
 //! Events to a file or to standard output.
 
 use std::io::{self, Write};
+use std::time::{Duration, Instant};
 
 use super::lambda::Payload;
 use super::maker::Maker;
@@ -10,6 +11,9 @@ use super::template::Sort;
 
 /// Bytes that are handed to the output at once.
 const WRITE_BYTES: usize = 256 * 1024;
+
+/// How often somebody is told how far it is.
+pub(crate) const TELL_EVERY: Duration = Duration::from_millis(200);
 
 /// How events stand in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,14 +59,16 @@ impl Made {
     }
 }
 
-/// Writes the events of `order`.
+/// Writes the events of `order`. `progress` is told now and then how many there are.
 pub(crate) fn write(
     maker: &mut Maker,
     order: Order,
     format: Format,
     (pace, watch): (&mut Pace, &mut dyn Stopwatch),
     out: &mut dyn Write,
+    progress: &dyn Fn(u64),
 ) -> io::Result<Made> {
+    let mut told = Instant::now();
     let mut made = Made::default();
     let mut buffer = Vec::with_capacity(WRITE_BYTES + 16 * 1024);
     let mut payload = match format {
@@ -98,6 +104,10 @@ pub(crate) fn write(
         }
         if buffer.len() >= WRITE_BYTES {
             hand_over(&mut buffer, &mut made, out)?;
+            if told.elapsed() > TELL_EVERY {
+                told = Instant::now();
+                progress(made.events());
+            }
         }
     }
     if let Some((payload, _)) = &mut payload {
@@ -134,7 +144,7 @@ mod tests {
         let mut out = Vec::new();
         let mut watch = RealTime::start();
         let pace = (&mut Pace::new(None), &mut watch as &mut dyn Stopwatch);
-        let made = write(&mut maker, Order::new(&amount), format, pace, &mut out).unwrap();
+        let made = write(&mut maker, Order::new(&amount), format, pace, &mut out, &|_| ()).unwrap();
         assert_eq!((made.bytes, made.events()), (out.len() as u64, amount.events));
         (String::from_utf8(out).unwrap(), made)
     }

@@ -21,7 +21,7 @@ mod template;
 mod wire;
 mod yaml;
 
-pub(crate) use file::{Format, Made, write};
+pub(crate) use file::{Format, Made, TELL_EVERY, write};
 pub(crate) use maker::Maker;
 pub(crate) use options::{Asked, To};
 pub(crate) use order::{Amount, Order};

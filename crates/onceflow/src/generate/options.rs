@@ -100,6 +100,11 @@ fn to(raw: &RawGenerate) -> Result<To, Failure> {
             return Err(Failure::usage(message));
         }
         let format = format(raw)?;
+        if format == Format::Lines && raw.partition_key.is_some() {
+            return Err(Failure::usage(
+                "--partition-key belongs to --to stream:NAME or to --format kinesis-lambda",
+            ));
+        }
         return Ok(match &raw.out {
             Some(path) if path != Path::new("-") => To::File(path.clone(), format),
             _ => To::Stdout(format),
@@ -140,6 +145,9 @@ fn to(raw: &RawGenerate) -> Result<To, Failure> {
     };
     if raw.records_per_payload.is_some() || raw.format == RawFormat::KinesisLambda {
         return Err(Failure::usage("--format kinesis-lambda goes to a file: leave --to out"));
+    }
+    if kind == Kind::Queue && raw.partition_key.is_some() {
+        return Err(Failure::usage("--partition-key: a queue has no partitions"));
     }
     let target = Target { kind, name: name.to_owned(), endpoint, connections, retry_for };
     Ok(To::Wire(target, raw.acknowledged.clone()))

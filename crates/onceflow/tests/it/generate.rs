@@ -189,6 +189,8 @@ fn what_the_options_ask_of_the_description_is_checked() {
         (&["--to", "queue:a", "--out", "x"], "--out"),
         (&["--to", "queue:a", "--format", "kinesis-lambda"], "leave --to out"),
         (&["--connections", "4"], "--connections belongs to --to"),
+        (&["--partition-key", "city"], "--partition-key belongs to"),
+        (&["--partition-key", "city", "--to", "queue:a"], "a queue has no partitions"),
         (&["--acknowledged", "x"], "--acknowledged belongs to --to"),
         (&["--records-per-payload", "4"], "belongs to --format kinesis-lambda"),
         (&["--json"], "--json prints the summary to standard output"),

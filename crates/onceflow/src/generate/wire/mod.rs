@@ -20,7 +20,7 @@ use tokio::sync::{Mutex, mpsc};
 use self::acknowledged::Acknowledged;
 use self::batches::Batches;
 use self::connection::{Connection, Shared};
-use super::{Made, Maker, Order, Pace, Stopwatch};
+use super::{Made, Maker, Order, Pace, Stopwatch, TELL_EVERY};
 
 /// Where events go.
 #[derive(Clone, Debug)]
@@ -152,7 +152,7 @@ pub(crate) fn send(
         {
             break;
         }
-        if told.elapsed() > Duration::from_millis(200) {
+        if told.elapsed() > TELL_EVERY {
             told = Instant::now();
             progress(shared.counts().1);
         }
