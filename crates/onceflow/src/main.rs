@@ -48,6 +48,7 @@ fn main() -> ExitCode {
 }
 
 fn start(raw: RawArgs) -> Result<Exit, Failure> {
+    raise_descriptors();
     let clock = OffsetClock::new(raw.global.test_clock.as_deref())?;
     let moving = MovingLine::default();
     let noted =
@@ -70,4 +71,14 @@ fn start(raw: RawArgs) -> Result<Exit, Failure> {
         Command::Demo { dir, events } => demo::demo(dir, events, &clock),
         Command::ConfigDocs => commands::schema::docs(),
     }
+}
+
+/// Files, segments and connections need descriptors; the soft limit is often 1,024. What the system
+/// allows is asked for; P6's own limits stay far below it.
+fn raise_descriptors() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    // Without it only large set-ups fail, and then by name.
+    let _ = setrlimit(Resource::Nofile, raised);
 }
