@@ -16,6 +16,10 @@ use crate::options::GatewayOptions;
 use crate::pages::Pages;
 use crate::state::State;
 
+/// Of each thread. JSON is skipped by recursion as deep as `wire::read` lets it, and a level takes
+/// up to 16 KiB where nothing is optimised. Only what is touched takes memory.
+const STACK_BYTES: usize = 16 << 20;
+
 /// A running gateway. It serves on threads of its own until [`Gateway::shutdown`]; dropping it
 /// ends it at once.
 pub struct Gateway {
@@ -40,6 +44,7 @@ impl Gateway {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(options.threads)
             .thread_name("gateway")
+            .thread_stack_size(STACK_BYTES)
             .enable_all()
             .build()
             .map_err(|cause| GatewayError::Threads { cause })?;
