@@ -192,16 +192,18 @@ mod tests {
         let late = Late { of: 1 << 30, by_ms: 90_000 };
         let on_time = events(&text(SPEC, AMOUNT, Format::Lines).0);
         let (some_late, made) = text(SPEC, Amount { late: Some(late), ..AMOUNT }, Format::Lines);
-        let mut count = 0;
+        let (mut count, mut of_b) = (0, 0);
         for (on_time, mut event) in on_time.into_iter().zip(events(&some_late)) {
             let by = on_time["at"].as_i64().unwrap() - event["at"].as_i64().unwrap();
             assert!(by == 0 || by == 90_000, "{by}");
             count += u64::from(by > 0);
+            of_b += u64::from(by > 0 && event.get("y").is_some());
             event["at"] = on_time["at"].clone();
             assert_eq!(event, on_time);
         }
         assert_eq!(count, made.late);
         assert!((1100..1400).contains(&count), "a quarter of 5000: {count}");
+        assert!((count * 2 / 5..count * 3 / 5).contains(&of_b), "of both types: {of_b} of {count}");
     }
 
     #[test]
