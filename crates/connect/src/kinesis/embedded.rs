@@ -307,11 +307,7 @@ fn shard_id(stream: &Stream, shard: u32) -> ShardId {
 ///
 /// # Errors
 /// [`BrokerError`].
-pub fn open_or_make(
-    broker: &Broker,
-    name: &str,
-    shards: u32,
-) -> Result<Arc<Stream>, BrokerError> {
+pub fn open_or_make(broker: &Broker, name: &str, shards: u32) -> Result<Arc<Stream>, BrokerError> {
     match broker.streams().get(name) {
         Err(BrokerError::NoSuchStream { .. }) => {}
         other => return other,

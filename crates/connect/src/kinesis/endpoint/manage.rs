@@ -73,7 +73,8 @@ pub(super) async fn run(shared: Arc<Shared>) {
             let id: ShardId =
                 format!("{}/{name}@{}", shared.options.stream, stream.created_ms).into();
             let begin = Begin { number, name: name.to_owned(), id, start };
-            readers.spawn(read::run(Arc::clone(&shared), Arc::clone(&stream), begin));
+            let reader = read::announce(&shared, begin);
+            readers.spawn(read::run(Arc::clone(&shared), Arc::clone(&stream), reader));
         }
         first = false;
         // Until a shard was read to its end: only then there may be others.

@@ -59,7 +59,7 @@ struct Shared {
 
 /// What the tasks tell the source. Pages are bounded by [`Feed::pages`].
 enum News {
-    /// A shard is read from now on; its number is its place in order of these.
+    /// A shard is read from now on; its number is its place in the order of these.
     Shard(Feed),
     /// Records of a shard.
     Page(usize, Page),

@@ -45,15 +45,20 @@ enum From {
     After(String),
 }
 
-/// Reads a shard to its end; its name then.
-pub(super) async fn run(
-    shared: Arc<Shared>,
-    stream: Arc<Stream>,
+/// A shard that the source knows of, to be read.
+pub(super) struct Reader {
     begin: Begin,
-) -> Result<String, Refusal> {
+    from: From,
+    pages: Arc<Semaphore>,
+    /// It goes on from a position.
+    resumed: bool,
+}
+
+/// Tells the source of a shard. Shards are told of in the order of their numbers.
+pub(super) fn announce(shared: &Shared, begin: Begin) -> Reader {
     let known = shared.state.get(&begin.id);
     let now_ms = shared.clock.now_ms();
-    let (mut from, mark) = match known {
+    let (from, mark) = match known {
         Some(known) => (resume(known), None),
         // Recorded at once: a restart must not begin later than this.
         None if begin.start == StreamStart::Latest => {
@@ -66,9 +71,19 @@ pub(super) async fn run(
     let cursor = ShardCursor::new(ShardId::clone(&begin.id), next);
     let feed = Feed { cursor, pages: Arc::clone(&pages), mark };
     let _ = shared.news.send(News::Shard(feed));
+    let resumed = known.is_some_and(|known| known.settled_through > Offset::ZERO);
+    Reader { begin, from, pages, resumed }
+}
+
+/// Reads a shard to its end; its name then.
+pub(super) async fn run(
+    shared: Arc<Shared>,
+    stream: Arc<Stream>,
+    reader: Reader,
+) -> Result<String, Refusal> {
+    let Reader { begin, mut from, pages, mut resumed } = reader;
     let mut iterator: Option<String> = None;
     let mut backoff = Backoff::new();
-    let mut resumed = known.is_some_and(|known| known.settled_through > Offset::ZERO);
     loop {
         let Ok(permit) = pages.acquire().await else { return Ok(begin.name) };
         permit.forget();

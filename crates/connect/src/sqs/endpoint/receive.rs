@@ -11,13 +11,11 @@ use tokio::sync::mpsc::Sender;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::client;
-use super::shared::{Arrived, Queue, Shared};
+use super::shared::{Arrived, POLL_MESSAGES_MAX, Queue, Shared};
 use crate::aws::{Backoff, Refusal, refusal};
 
 /// How long a poll waits for messages: so long may an end take, and no answer gets lost in it.
 const POLL_S: i32 = 2;
-/// Messages of one poll.
-const MESSAGES_MAX: i32 = 10;
 /// How long a task rests while nothing comes, or no more ids may be remembered.
 const REST: Duration = Duration::from_millis(250);
 
@@ -38,7 +36,8 @@ pub(super) async fn run(shared: Arc<Shared>, sender: Sender<Vec<Arrived>>, task:
             rest(&shared, REST).await;
             continue;
         }
-        if !shared.has_room() && !shared.forget() {
+        if !shared.begin_poll() {
+            shared.forget();
             if task == 0 && !std::mem::replace(&mut paused, true) {
                 tracing::warn!(
                     queue = shared.options.queue,
@@ -51,7 +50,9 @@ pub(super) async fn run(shared: Arc<Shared>, sender: Sender<Vec<Arrived>>, task:
             continue;
         }
         paused = false;
-        match poll(&shared, queue).await {
+        let polled = poll(&shared, queue).await;
+        shared.polled();
+        match polled {
             Ok(messages) => {
                 backoff.reset();
                 if !messages.is_empty() && sender.send(messages).await.is_err() {
@@ -110,7 +111,7 @@ async fn poll(shared: &Shared, queue: &Queue) -> Result<Vec<Arrived>, Refusal> {
         .client
         .receive_message()
         .queue_url(&queue.url)
-        .max_number_of_messages(MESSAGES_MAX)
+        .max_number_of_messages(POLL_MESSAGES_MAX as i32)
         .wait_time_seconds(POLL_S)
         .visibility_timeout(i32::try_from(visibility).unwrap_or(43_200))
         .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
@@ -119,7 +120,7 @@ async fn poll(shared: &Shared, queue: &Queue) -> Result<Vec<Arrived>, Refusal> {
         .await
         .map_err(|error| refusal(&error))?;
     let messages = answer.messages.unwrap_or_default();
-    let full = messages.len() >= MESSAGES_MAX as usize;
+    let full = messages.len() >= POLL_MESSAGES_MAX;
     shared.is_busy.store(full, Ordering::Relaxed);
     let arrived = messages.into_iter().map(|message| arrived(queue, message)).collect();
     // Hidden from some moment between question and answer on: the earliest counts.

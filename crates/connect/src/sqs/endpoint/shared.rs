@@ -16,6 +16,9 @@ use super::RemoteQueueOptions;
 /// The longest that a queue keeps a message: what counts before the queue is known.
 const RETENTION_MS_MAX: i64 = 14 * 86_400_000;
 
+/// Messages of one poll; the service's own limit.
+pub(super) const POLL_MESSAGES_MAX: usize = 10;
+
 /// A message on its way to the pipe.
 pub(super) struct Arrived {
     pub(super) id: u128,
@@ -59,6 +62,8 @@ pub(super) struct State {
     pub(super) settled: HashMap<u128, i64>,
     /// What the ledger has to be told.
     changes: Vec<MemoryChange>,
+    /// Polls under way.
+    polls: usize,
     fatal: Option<(String, String)>,
 }
 
@@ -208,8 +213,8 @@ impl Shared {
         std::mem::take(&mut self.state().changes)
     }
 
-    /// Forgets what need not be remembered; whether there is room for more.
-    pub(super) fn forget(&self) -> bool {
+    /// Forgets what need not be remembered.
+    pub(super) fn forget(&self) {
         let now_ms = self.clock.now_ms();
         let mut state = self.state();
         let state = &mut *state;
@@ -217,13 +222,21 @@ impl Shared {
         state.settled.retain(|id, until_ms| *until_ms > now_ms || deleting.contains_key(id));
         let remembered = state.settled.len();
         self.status.message_ids.store(remembered as u64, Ordering::Relaxed);
-        remembered < self.options.message_ids_max
     }
 
-    /// Whether there is room for more ids.
-    pub(super) fn has_room(&self) -> bool {
-        let state = self.state();
-        state.settled.len() + state.held.len() < self.options.message_ids_max
+    /// Reserves the ids of one poll, if that many have room; [`Shared::polled`] ends it.
+    pub(super) fn begin_poll(&self) -> bool {
+        let mut state = self.state();
+        let known = state.settled.len() + state.held.len();
+        let with_this = known + (state.polls + 1) * POLL_MESSAGES_MAX;
+        let fits = with_this <= self.options.message_ids_max.max(POLL_MESSAGES_MAX);
+        state.polls += usize::from(fits);
+        fits
+    }
+
+    /// A poll has ended.
+    pub(super) fn polled(&self) {
+        self.state().polls -= 1;
     }
 }
 
@@ -300,6 +313,18 @@ mod tests {
     }
 
     #[test]
+    fn p6_a_poll_begins_only_where_all_that_it_may_bring_has_room() {
+        let mut shared = shared(&TestClock::new(1_000));
+        shared.options.message_ids_max = 25;
+        assert!(shared.begin_poll(), "two are remembered");
+        assert!(shared.begin_poll());
+        assert!(!shared.begin_poll());
+        shared.polled();
+        shared.arrived(Instant::now(), (0..4).map(|id| message(id, "")).collect());
+        assert!(!shared.begin_poll(), "one under way, six known");
+    }
+
+    #[test]
     fn memory_ends_after_a_delete_within_the_visibility_and_else_with_the_retention() {
         let clock = TestClock::new(1_000);
         let shared = shared(&clock);
@@ -312,9 +337,8 @@ mod tests {
         shared.deleted(&[1, 2]);
         let change = MemoryChange { id: 1, until_ms: Some(61_000) };
         assert_eq!(shared.take_changes(), [change]);
-        assert!(!shared.forget(), "1, 2 and 9 are as many as may be");
         clock.set(62_000);
-        assert!(shared.forget());
+        shared.forget();
         let state = shared.state();
         assert_eq!(state.settled.keys().copied().collect::<Vec<_>>(), [2]);
     }
