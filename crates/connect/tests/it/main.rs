@@ -21,4 +21,5 @@ mod kit;
 mod rejected;
 mod resume;
 mod sink_crash;
+mod spool_format;
 mod stdin;
