@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use broker::streams::{SequenceNumber, Stream, StreamReader};
+use broker::streams::{SequenceNumber, Shard, Stream, StreamReader};
 use broker::{Broker, BrokerError};
 use event::source::{
     Acker, BatchLimits, NoAck, Received, ShardState, Source, SourceError, SourceState,
@@ -89,44 +89,19 @@ impl StreamSource {
         let mut cursors = Vec::new();
         let mut settled = Vec::new();
         let mut to_pass = Vec::new();
+        let mut from = Vec::new();
         let mut expired = 0;
         for (place, shard) in stream.shards().iter().enumerate() {
             let id = shard_id(&stream, shard.number);
             let known = state.get(&id).cloned();
-            let trim = Offset::from(shard.trim_horizon.0);
-            let next = match &known {
-                Some(known) if known.settled_through < trim => {
-                    let lost = unsettled(known, known.settled_through, trim);
-                    if lost > 0 {
-                        warn_expired(&options.stream, shard.number, lost);
-                        expired += lost;
-                    }
-                    to_pass.push((place, trim));
-                    known.settled_through
-                }
-                Some(known) => known.settled_through,
-                None => {
-                    let first = match options.start {
-                        StreamStart::TrimHorizon => shard.trim_horizon,
-                        StreamStart::Latest => shard.next,
-                        StreamStart::AtTimestamp(ms) => {
-                            stream.at_timestamp(shard.number, ms).map_err(refused)?
-                        }
-                    };
-                    // Recorded before anything is read: a crash must not choose another beginning.
-                    to_pass.push((place, Offset::from(first.0)));
-                    Offset::ZERO
-                }
-            };
-            cursors.push(ShardCursor::new(id, next));
-            settled.push(known.unwrap_or_default());
-        }
-        let mut from: Vec<SequenceNumber> =
-            cursors.iter().map(|cursor| number(cursor.next)).collect();
-        for (place, end) in &to_pass {
-            if let Some(from) = from.get_mut(*place) {
-                *from = number(*end);
+            let begin = begin(&stream, shard, known.as_ref(), options.start).map_err(refused)?;
+            if let Some(first) = begin.pass_to {
+                to_pass.push((place, first));
             }
+            expired += begin.lost;
+            from.push(number(begin.pass_to.unwrap_or(begin.next)));
+            cursors.push(ShardCursor::new(id, begin.next));
+            settled.push(known.unwrap_or_default());
         }
         let reader = stream.reader(&from).map_err(refused)?;
         Ok(Self {
@@ -271,6 +246,43 @@ impl StreamSource {
             );
         }
     }
+}
+
+/// Where a shard begins.
+struct Begin {
+    /// Everything below is settled.
+    next: Offset,
+    /// Everything below is to be settled without events.
+    pass_to: Option<Offset>,
+    /// Records that the retention took since the last run.
+    lost: u64,
+}
+
+fn begin(
+    stream: &Stream,
+    shard: &Shard,
+    known: Option<&ShardState>,
+    start: StreamStart,
+) -> Result<Begin, BrokerError> {
+    let trim = Offset::from(shard.trim_horizon.0);
+    if let Some(known) = known {
+        let next = known.settled_through;
+        if next >= trim {
+            return Ok(Begin { next, pass_to: None, lost: 0 });
+        }
+        let lost = unsettled(known, next, trim);
+        if lost > 0 {
+            warn_expired(stream.name(), shard.number, lost);
+        }
+        return Ok(Begin { next, pass_to: Some(trim), lost });
+    }
+    let first = match start {
+        StreamStart::TrimHorizon => shard.trim_horizon,
+        StreamStart::Latest => shard.next,
+        StreamStart::AtTimestamp(ms) => stream.at_timestamp(shard.number, ms)?,
+    };
+    // Recorded before anything is read: a crash must not choose another beginning.
+    Ok(Begin { next: Offset::ZERO, pass_to: Some(first.0.into()), lost: 0 })
 }
 
 fn warn_expired(stream: &str, shard: u32, records: u64) {
