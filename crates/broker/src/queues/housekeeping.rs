@@ -10,6 +10,7 @@ use super::cleaner;
 use super::effect::Effect;
 use super::record::RecordWriter;
 use super::shared::Shared;
+use super::warnings;
 use crate::error::BrokerError;
 
 /// A note of a receive is written after this at the latest.
@@ -96,6 +97,6 @@ pub(super) fn expire_all(shared: &Arc<Shared>) -> Result<(), BrokerError> {
             pending.wait().map(drop).map_err(crate::durable::refused)?;
         }
     }
-    shared.warn_of_expired(&mut shared.core(), now_ms);
+    warnings::warn(&mut shared.core(), now_ms);
     Ok(())
 }

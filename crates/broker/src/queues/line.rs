@@ -59,6 +59,8 @@ pub(super) struct Line {
     /// Expired messages that no warning has named yet, and when the last warning was.
     pub(super) expired_unnamed: u64,
     pub(super) warned_ms: Option<i64>,
+    /// When it was last warned of messages whose retention is half over.
+    pub(super) warned_of_half_ms: Option<i64>,
 }
 
 impl Line {
@@ -89,6 +91,7 @@ impl Line {
             signal: Arc::new(Signal::default()),
             expired_unnamed: 0,
             warned_ms: None,
+            warned_of_half_ms: None,
         }
     }
 
@@ -137,17 +140,22 @@ impl Line {
         self.counts.iter().sum()
     }
 
-    fn counted(&mut self, state: State) -> &mut u64 {
-        match self.counts.get_mut(state as usize) {
-            Some(count) => count,
-            // There are as many counts as states.
-            None => &mut self.body_bytes,
+    fn count_in(&mut self, state: State) {
+        if let Some(count) = self.counts.get_mut(state as usize) {
+            *count += 1;
+        }
+    }
+
+    fn count_out(&mut self, state: State) {
+        if let Some(count) = self.counts.get_mut(state as usize) {
+            debug_assert!(*count > 0, "more leave than came");
+            *count = count.saturating_sub(1);
         }
     }
 
     /// A message comes in, in the state that its slot says.
     pub(super) fn enter(&mut self, slot: &Slot, handle: Handle) {
-        *self.counted(slot.state) += 1;
+        self.count_in(slot.state);
         self.body_bytes += u64::from(slot.body_bytes);
         self.list(slot, handle.index);
         self.list_age(slot, handle);
@@ -155,7 +163,7 @@ impl Line {
 
     /// A message goes. Its slot is freed, or gets another generation.
     pub(super) fn leave(&mut self, slot: &Slot) {
-        *self.counted(slot.state) -= 1;
+        self.count_out(slot.state);
         self.body_bytes -= u64::from(slot.body_bytes);
     }
 
@@ -165,10 +173,10 @@ impl Line {
 
     /// Puts a message where its state and time belong; older entries of it are stale from now on.
     pub(super) fn change(&mut self, slot: &mut Slot, index: u32, state: State) {
-        *self.counted(slot.state) -= 1;
+        self.count_out(slot.state);
         slot.state = state;
         slot.stamp = slot.stamp.wrapping_add(1);
-        *self.counted(state) += 1;
+        self.count_in(state);
         self.list(slot, index);
     }
 

@@ -27,6 +27,7 @@ mod shared;
 mod signal;
 mod slots;
 mod statistics;
+mod warnings;
 
 pub use attributes::{QueueAttributes, Redrive};
 pub use message::{Message, MessageAttribute, MessageId, NewMessage, Receipt, Receive};

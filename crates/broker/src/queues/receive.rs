@@ -8,6 +8,7 @@ use super::effect::Effect;
 use super::message::{Message, MessageId, Receipt, Receive};
 use super::queue::Queue;
 use super::record::{RecordWriter, content};
+use super::removal::HIDDEN_MS_MAX;
 use super::slots::{Handle, Slot, State};
 use crate::error::BrokerError;
 
@@ -35,6 +36,10 @@ impl Queue {
     /// # Errors
     /// [`BrokerError`]; no message is hidden then. `OverLimit` with 120,000 in flight.
     pub fn receive(&self, receive: Receive) -> Result<Vec<Message>, BrokerError> {
+        if let Some(ms) = receive.visibility_ms.filter(|ms| !(0..=HIDDEN_MS_MAX).contains(ms)) {
+            let what = format!("VisibilityTimeout is {ms} ms, it may be 0 to {HIDDEN_MS_MAX}");
+            return Err(BrokerError::Invalid { what });
+        }
         let mut taken = self.take(receive)?;
         if taken.is_empty() {
             return Ok(Vec::new());

@@ -14,9 +14,7 @@ use crate::durable::Durable;
 use crate::error::BrokerError;
 
 /// Longest a message may be hidden after its receive; SQS' own limit.
-const HIDDEN_MS_MAX: i64 = 43_200_000;
-/// A warning names expired messages once in so long, per queue.
-const WARN_EVERY_MS: i64 = 60_000;
+pub(super) const HIDDEN_MS_MAX: i64 = 43_200_000;
 
 type Answers = Vec<Result<(), ReceiptProblem>>;
 
@@ -187,22 +185,5 @@ impl Shared {
         let mut record = RecordWriter::with_room(64 + 16 * ids.len());
         record.expired(queue, &ids);
         self.submit(core, record, Effect::Expired { queue, messages }, None).map(Some)
-    }
-
-    /// Warns of what expired, once a minute for each queue.
-    pub(super) fn warn_of_expired(&self, core: &mut Core, now_ms: i64) {
-        for line in core.lines.values_mut().filter(|line| line.expired_unnamed > 0) {
-            let since_ms = line.warned_ms.map(|warned_ms| (now_ms - warned_ms).abs());
-            if since_ms.is_none_or(|since_ms| since_ms >= WARN_EVERY_MS) {
-                tracing::warn!(
-                    queue = %line.name,
-                    messages = line.expired_unnamed,
-                    retention_s = line.attributes.retention_s,
-                    "messages expired: nobody deleted them within the queue's retention"
-                );
-                line.expired_unnamed = 0;
-                line.warned_ms = Some(now_ms);
-            }
-        }
     }
 }

@@ -95,14 +95,14 @@ impl Segments {
     ) -> Result<Vec<u8>, ReadError> {
         let dropped =
             || ReadError::Dropped { position: Position(from), begins: Position(self.begin()) };
-        let (id, base, ends) = {
+        let place = || {
             let state = lock(&self.state);
             let after = state.list.partition_point(|segment| segment.base <= from);
-            let segment = after.checked_sub(1).and_then(|at| state.list.get(at));
-            let segment = segment.ok_or_else(dropped)?;
+            let segment = state.list.get(after.checked_sub(1)?)?;
             let ends = state.list.get(after).map_or(end, |next| next.base.min(end));
-            (segment.id, segment.base, ends)
+            Some((segment.id, segment.base, ends))
         };
+        let (id, base, ends) = place().ok_or_else(dropped)?;
         let room = usize::try_from(ends.saturating_sub(from)).unwrap_or(usize::MAX);
         let mut into = vec![0; bytes.min(room)];
         let read = self

@@ -15,6 +15,7 @@ mod faults;
 mod fixture;
 mod group_commit;
 mod model;
+mod read_bytes;
 mod real_disk;
 mod sim_disk;
 mod support;

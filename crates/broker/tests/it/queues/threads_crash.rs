@@ -144,3 +144,62 @@ fn p1_what_threads_were_told_holds_after_a_crash_in_the_midst_of_cleaning() {
         }
     }
 }
+
+/// Purges and changes of attributes while segments are cleaned, until the disk crashes: the bodies
+/// that were purged, and the last change that was acknowledged.
+fn purge_and_change(queue: &Queue, clock: &TestClock) -> (Vec<String>, u64) {
+    let (mut purged, mut changed) = (Vec::new(), 0);
+    let mut turn = || -> Result<(), BrokerError> {
+        for n in 0.. {
+            let bodies: Vec<_> = (0..4).map(|k| format!("{n}/{k}/{}", "y".repeat(700))).collect();
+            queue.send(bodies.iter().map(|body| message(body)).collect()).wait()?;
+            queue.set_tags([("n".to_string(), n.to_string())].into()).wait()?;
+            changed = n;
+            clock.advance(60_000);
+            queue.purge().wait()?;
+            purged.extend(bodies);
+        }
+        Ok(())
+    };
+    turn().unwrap_err();
+    (purged, changed)
+}
+
+#[test]
+fn p1_purges_and_changes_hold_after_a_crash_in_the_midst_of_cleaning() {
+    for seed in 0..60 {
+        let (disk, clock) = (SimDisk::new(seed), TestClock::new(START_MS));
+        let queues = open(&disk, &clock);
+        let (busy, changed) = (make(&queues, "busy"), make(&queues, "changed"));
+        disk.crash_at(100 + Rng(seed).below(800));
+        let (purged, last) = thread::scope(|scope| {
+            let tidy = scope.spawn(|| while queues.tidy().is_ok() {});
+            let fill = scope.spawn(|| {
+                while busy.send(vec![message(&"x".repeat(600))]).wait().is_ok() {
+                    let any = Receive {
+                        messages_max: 10,
+                        bytes_max: usize::MAX,
+                        visibility_ms: None,
+                        remembered: false,
+                    };
+                    let Ok(messages) = busy.receive(any) else { return };
+                    let receipts: Vec<_> = messages.iter().map(|one| one.receipt).collect();
+                    let _ = busy.delete(&receipts).wait();
+                }
+            });
+            let outcome = purge_and_change(&changed, &clock);
+            (tidy.join().unwrap(), fill.join().unwrap());
+            outcome
+        });
+        drop(queues);
+        for after in [disk.after_power_loss(seed), disk.after_process_kill()] {
+            let queues = open(&after, &clock);
+            let changed = queues.get("changed").unwrap();
+            let there = bodies(&receive(&changed, 10_000));
+            let back: Vec<_> = there.iter().filter(|body| purged.contains(body)).collect();
+            assert!(back.is_empty(), "seed {seed}: purged messages are back: {}", back.len());
+            let tag = changed.tags().get("n").map_or(0, |n| n.parse().unwrap());
+            assert!(tag >= last, "seed {seed}: {tag} instead of {last}");
+        }
+    }
+}
