@@ -134,6 +134,13 @@ fn cpu_s() -> f64 {
     (ticks[0] + ticks[1]) as f64 / 100.0
 }
 
+/// The most memory that this process had so far.
+fn memory_peak_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let number = |at: usize, or: u64| args.get(at).map_or(or, |arg| arg.parse().unwrap());
@@ -172,7 +179,7 @@ fn main() {
             .unwrap();
             let wall_s = start.elapsed().as_secs_f64();
             println!(
-                "{{\"wall_s\":{wall_s:.3},\"cpu_s\":{:.2},\"rows\":{},\"bytes_in\":{},\"bytes_out\":{},\"files_out\":{},\"bytes_spilled\":{},\"rows_rescued\":{}}}",
+                "{{\"wall_s\":{wall_s:.3},\"cpu_s\":{:.2},\"rows\":{},\"bytes_in\":{},\"bytes_out\":{},\"files_out\":{},\"bytes_spilled\":{},\"rows_rescued\":{},\"memory_peak_kib\":{}}}",
                 cpu_s(),
                 done.rows,
                 done.bytes_in,
@@ -180,6 +187,7 @@ fn main() {
                 done.files_out,
                 done.bytes_spilled,
                 done.rows_rescued,
+                memory_peak_kib(),
             );
         }
         // `cargo bench` without more: nothing that takes long.
