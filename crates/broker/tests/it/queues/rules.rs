@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use broker::BrokerError;
 use broker::queues::{
-    MessageAttribute, NewMessage, QueueAttributes, ReceiptProblem, Receive, Redrive,
+    MessageAttribute, NewMessage, QueueAttributes, QueuesOptions, ReceiptProblem, Receive, Redrive,
 };
 use bytes::Bytes;
+use event::TestClock;
+use journal::SimDisk;
 
 use super::kit::*;
 
@@ -403,4 +405,23 @@ fn tags_and_attributes_are_kept() {
     assert_eq!((queue.creation_id(), queue.created_and_modified_ms()), (id, times));
     let names: Vec<_> = queues.list().iter().map(|queue| queue.name().to_string()).collect();
     assert_eq!(names, ["q"]);
+}
+
+#[test]
+fn p6_past_a_limit_nothing_is_stored_and_the_limit_is_named() {
+    let (disk, clock) = (SimDisk::new(1), TestClock::new(START_MS));
+    let options = QueuesOptions { queues_max: 2, messages_max: 3, ..small() };
+    let queues = try_open(&disk, &clock, options).unwrap();
+    let queue = make(&queues, "one");
+    make(&queues, "two");
+    let made = queues.create("three", QueueAttributes::default(), BTreeMap::new()).wait();
+    assert!(made.err().unwrap().to_string().contains("queues_max"));
+    send(&queue, &["a", "b"]);
+    let error = queue.send(vec![message("c"), message("d")]).wait().unwrap_err();
+    assert!(error.to_string().contains("messages_max"), "{error}");
+    send(&queue, &["c"]);
+    delete(&queue, &receive(&queue, 3));
+    send(&queue, &["d", "e", "f"]);
+    queues.delete("two").wait().unwrap();
+    make(&queues, "three");
 }

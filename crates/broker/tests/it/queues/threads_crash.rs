@@ -188,7 +188,8 @@ fn p1_purges_and_changes_hold_after_a_crash_in_the_midst_of_cleaning() {
                 }
             });
             let outcome = purge_and_change(&changed, &clock);
-            (tidy.join().unwrap(), fill.join().unwrap());
+            tidy.join().unwrap();
+            fill.join().unwrap();
             outcome
         });
         drop(queues);
