@@ -122,13 +122,15 @@ pub(super) fn has_bad_characters(text: &str) -> bool {
 }
 
 impl Sums {
-    pub(super) fn of(message: &NewMessage) -> Self {
-        let attributes = &message.attributes;
-        Self {
-            body: md5_sums::of_body(&message.body),
-            attributes: (!attributes.is_empty()).then(|| md5_sums::of_attributes(attributes)),
-            trace: message.trace.as_deref().map(md5_sums::of_trace),
-        }
+    /// The sums of each message.
+    pub(super) fn of_all(messages: &[NewMessage]) -> Vec<Self> {
+        let bodies = md5_sums::of_bodies(messages.iter().map(|message| &message.body[..]));
+        let of = |(message, body): (&NewMessage, String)| {
+            let attributes = &message.attributes;
+            let attributes = (!attributes.is_empty()).then(|| md5_sums::of_attributes(attributes));
+            Self { body, attributes, trace: message.trace.as_deref().map(md5_sums::of_trace) }
+        };
+        messages.iter().zip(bodies).map(of).collect()
     }
 
     /// As members of an answer.

@@ -16,6 +16,7 @@ mod get_queue_url;
 mod list_dead_letter_source_queues;
 mod list_queue_tags;
 mod list_queues;
+mod md5_lanes;
 mod md5_sums;
 mod message;
 mod message_attributes;

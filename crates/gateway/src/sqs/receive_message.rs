@@ -99,12 +99,16 @@ fn write(call: &Call<'_>, given: &Parameters<'_>, messages: &[Message]) -> Out {
         out.raw("{}");
         return out;
     }
-    out.raw("{\"Messages\":[").list(messages, |out, message| {
+    let sums = md5_sums::of_bodies(messages.iter().map(|message| &message.body[..]));
+    out.raw("{\"Messages\":[").list(messages.iter().zip(sums), |out, (message, sum)| {
         out.raw("{\"MessageId\":").quoted(uuid::Uuid::from_u128(message.id.0));
         out.raw(",\"ReceiptHandle\":").quoted(receipt::encode(&message.receipt));
-        out.raw(",\"MD5OfBody\":").quoted(md5_sums::of_body(&message.body));
+        out.raw(",\"MD5OfBody\":").quoted(sum);
         // What came through SQS is UTF-8; what a pipe put there may be anything.
-        out.raw(",\"Body\":").text(&String::from_utf8_lossy(&message.body));
+        match std::str::from_utf8(&message.body) {
+            Ok(body) => out.raw(",\"Body\":").text(body),
+            Err(_) => out.raw(",\"Body\":").text(&String::from_utf8_lossy(&message.body)),
+        };
         write_system_attributes(out, call, given, message);
         write_attributes(out, given, message);
         out.raw("}");

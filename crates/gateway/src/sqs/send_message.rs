@@ -34,9 +34,12 @@ pub(super) async fn answer(call: &Call<'_>) -> Answered {
         deduplication: given.message_deduplication_id.as_ref(),
     };
     let message = draft.check(&queue.attributes(), call.body)?;
-    let sums = Sums::of(&message);
-    let ids = queue.send(vec![message]).await?;
-    let id = ids.first().ok_or_else(|| SqsError::new(Kind::Internal, "no message id"))?;
+    let messages = vec![message];
+    let sums = Sums::of_all(&messages);
+    let ids = queue.send(messages).await?;
+    let (Some(id), Some(sums)) = (ids.first(), sums.first()) else {
+        return Err(SqsError::new(Kind::Internal, "no message id"));
+    };
     let mut out = Out::with_capacity(256);
     out.raw("{");
     sums.write(&mut out);

@@ -63,9 +63,8 @@ pub(super) async fn answer(call: &Call<'_>) -> Answered {
     let mut fates = Vec::with_capacity(entries.len());
     for entry in &entries {
         fates.push(entry.draft().check(&attributes, call.body).map(|message| {
-            let sums = Sums::of(&message);
             messages.push(message);
-            (messages.len() - 1, sums)
+            messages.len() - 1
         }));
     }
     let bytes: usize = messages.iter().map(message::size).sum();
@@ -75,11 +74,12 @@ pub(super) async fn answer(call: &Call<'_>) -> Answered {
         );
         return Err(SqsError::new(Kind::BatchRequestTooLong, message));
     }
+    let sums = Sums::of_all(&messages);
     let ids = if messages.is_empty() { Vec::new() } else { queue.send(messages).await? };
-    Ok(batch::answer(256 * entries.len(), &entries, &fates, |out, (index, sums)| {
-        out.raw(",");
-        sums.write(out);
-        if let Some(id) = ids.get(*index) {
+    Ok(batch::answer(256 * entries.len(), &entries, &fates, |out, index: &usize| {
+        if let (Some(sums), Some(id)) = (sums.get(*index), ids.get(*index)) {
+            out.raw(",");
+            sums.write(out);
             out.raw(",\"MessageId\":").quoted(uuid::Uuid::from_u128(id.0));
         }
     }))

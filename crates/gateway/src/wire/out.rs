@@ -76,10 +76,6 @@ impl Out {
             out.text(name.as_ref()).raw(":").text(text.as_ref());
         })
     }
-
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
 }
 
 impl std::fmt::Write for Out {
