@@ -129,6 +129,7 @@ fn p2_a_repeat_of_a_producer_is_skipped_over_restarts_and_cleaning() {
             delete(&busy, &receive(&busy, 1));
             queues.tidy().unwrap();
         }
+        assert!(queues.bytes_on_disk() <= 6 * 4096, "the producer's sequence keeps a segment");
         queues.close().unwrap();
         queues = open(&disk, &clock);
         let queue = queues.get("q").unwrap();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::thread;
 
 use broker::BrokerError;
-use broker::queues::{Queue, Queues, Receive};
+use broker::queues::{Queue, QueueStatistics, Queues, Receive};
 use event::TestClock;
 use journal::{Disk, SimDisk};
 
@@ -72,11 +72,15 @@ fn found(disk: &SimDisk, clock: &TestClock) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let counts: Vec<_> =
         ["q", "dead"].iter().map(|name| queues.get(name).unwrap().statistics()).collect();
+    // Counts add up, although they were written again while others were on the way.
+    let there = |one: &QueueStatistics| one.visible + one.in_flight + one.delayed;
+    let went: u64 = counts.iter().map(|one| there(one) + one.deleted).sum();
+    assert_eq!(counts[0].sent, went, "{counts:?}");
     drop(queues);
     let queues = open(disk, &later);
     for (name, counts) in ["dead", "q"].into_iter().zip(counts.iter().rev()) {
         let queue = queues.get(name).unwrap();
-        let there = counts.visible + counts.in_flight + counts.delayed;
+        let there = there(counts);
         let mut messages = 0;
         queue.set_attributes(broker::queues::QueueAttributes::default()).wait().unwrap();
         loop {
