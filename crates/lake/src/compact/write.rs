@@ -25,7 +25,8 @@ const BUFFER_BYTES_MAX: usize = 256 << 10;
 /// A file ends before it, also with the rows that come in one go.
 const FILE_BYTES_MAX: u64 = CompactOptions::FILE_BYTES_TARGET_MAX;
 
-/// A partition is cut for several threads only into parts of at least this many bytes of rows.
+/// A partition is cut for several threads only into parts of at least this many bytes of rows, or
+/// of an eighth of the memory.
 const SLICE_BYTES_MIN: u64 = 32 << 20;
 
 /// Rows that one thread writes.
@@ -100,10 +101,11 @@ impl Writing<'_> {
     fn slices(&self) -> Vec<Slice> {
         let threads = self.job.options.threads.max(1) as u64;
         let total: u64 = self.partitions.iter().map(|partition| partition.bytes).sum();
+        let least = SLICE_BYTES_MIN.min(self.job.options.memory_bytes_max / 8);
         let mut slices = Vec::new();
         for (id, partition) in (0..).zip(self.partitions) {
             let fair = (partition.bytes * threads).div_ceil(total.max(1));
-            let count = fair.min(partition.bytes / SLICE_BYTES_MIN).max(1);
+            let count = fair.min(partition.bytes / least).max(1);
             let mut times = Vec::new();
             if count > 1 {
                 self.runs.iter().for_each(|run| run.times(id, &mut times));

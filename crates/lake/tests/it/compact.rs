@@ -413,3 +413,30 @@ fn two_compactions_of_a_lake_refuse_each_other() {
     drop(lock);
     assert!(run().unwrap().nothing_to_do);
 }
+
+#[test]
+fn threads_share_a_large_partition_in_order_of_time() {
+    // Many rows of the same time, so that a stretch may not begin among them.
+    let payload = |id: u64| {
+        let at = START + (id as i64 * 7919) % 1000 / 10 * 60_000;
+        format!(r#"{{"id":{id},"at":{at},"fill":"{:0100}"}}"#, id)
+    };
+    let all: Vec<_> = (0..4000).map(|id| event(id, payload(id))).collect();
+    let batches: Vec<_> = all.chunks(40).map(<[_]>::to_vec).collect();
+    let order = |threads: usize, memory_bytes_max: u64| {
+        let partition = vec![lake::PartitionField::Year];
+        let disk = lake(&batches);
+        let options = CompactOptions { partition, threads, memory_bytes_max, ..options() };
+        let done = compact(&disk, &options).unwrap();
+        let rows: Vec<_> = rows(&disk).into_iter().map(|row| (row.event_us, row.key)).collect();
+        assert!(rows.is_sorted_by_key(|row| row.0));
+        (done.files_out, done.bytes_spilled > 0, rows)
+    };
+    let (files, spilled, expected) = order(1, 256 << 20);
+    assert_eq!((files, spilled, expected.len()), (1, false, 4000));
+    for memory in [64 << 10, 256 << 10, 4 << 20] {
+        let (files, spilled, found) = order(3, memory);
+        assert_eq!((files > 1, spilled), (memory < 4 << 20 || files > 1, memory < 4 << 20));
+        assert!(found == expected, "{memory}");
+    }
+}
