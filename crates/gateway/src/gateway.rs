@@ -17,8 +17,8 @@ use crate::pages::Pages;
 use crate::state::State;
 
 /// Of each thread. JSON is skipped by recursion as deep as `wire::read` lets it, and a level takes
-/// up to 16 KiB where nothing is optimised. Only what is touched takes memory.
-const STACK_BYTES: usize = 16 << 20;
+/// 40 KiB where nothing is optimised. Only what is touched takes memory.
+const STACK_BYTES: usize = 8 << 20;
 
 /// A running gateway. It serves on threads of its own until [`Gateway::shutdown`]; dropping it
 /// ends it at once.

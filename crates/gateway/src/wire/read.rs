@@ -4,9 +4,7 @@ use serde::Deserialize;
 
 /// Lists and objects inside each other. What is skipped is skipped by recursion, so that a deeper
 /// request could take a thread's whole stack.
-const DEPTH_MAX: usize = 128;
-/// With fewer opening brackets in all there is nothing to look after.
-const OPENING_MAX: usize = 512;
+const DEPTH_MAX: usize = 64;
 
 /// `json` as `T`. Members that `T` doesn't have are passed over. An empty text is an empty object.
 ///
@@ -14,7 +12,7 @@ const OPENING_MAX: usize = 512;
 /// What is wrong with it, without what stands there.
 pub(crate) fn read<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, String> {
     let json: &[u8] = if json.is_empty() { b"{}" } else { json };
-    if opening(json) > OPENING_MAX && depth(json) > DEPTH_MAX {
+    if opening(json) > DEPTH_MAX && depth(json) > DEPTH_MAX {
         return Err(format!("more than {DEPTH_MAX} lists and objects inside each other"));
     }
     sonic_rs::from_slice(json).map_err(|error| {
@@ -35,21 +33,32 @@ fn opening(json: &[u8]) -> usize {
 /// The deepest nesting outside of strings.
 fn depth(json: &[u8]) -> usize {
     let (mut now, mut deepest) = (0usize, 0);
-    let (mut in_string, mut escaped) = (false, false);
-    for byte in json {
+    let mut rest = json;
+    while let Some((byte, after)) = rest.split_first() {
+        rest = after;
         match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'[' | b'{' if !in_string => {
+            b'"' => rest = after_string(after),
+            b'[' | b'{' => {
                 now += 1;
                 deepest = deepest.max(now);
             }
-            b']' | b'}' if !in_string => now = now.saturating_sub(1),
+            b']' | b'}' => now = now.saturating_sub(1),
             _ => {}
         }
     }
     deepest
+}
+
+/// What follows the end of a string.
+fn after_string(mut rest: &[u8]) -> &[u8] {
+    while let Some(at) = memchr::memchr2(b'"', b'\\', rest) {
+        let escaped = rest.get(at) == Some(&b'\\');
+        rest = rest.get(at + 1 + usize::from(escaped)..).unwrap_or_default();
+        if !escaped {
+            return rest;
+        }
+    }
+    &[]
 }
 
 #[cfg(test)]
@@ -62,7 +71,7 @@ mod tests {
     #[test]
     fn depth_is_bounded_and_strings_do_not_count() {
         // The gateway's threads have as much.
-        let big = std::thread::Builder::new().stack_size(16 << 20).spawn(check_depths);
+        let big = std::thread::Builder::new().stack_size(8 << 20).spawn(check_depths);
         big.unwrap().join().unwrap();
     }
 
@@ -75,12 +84,12 @@ mod tests {
             a: Text<'a>,
         }
         let long = format!(r#"{{"a":"{}","b":[]}}"#, r#"[{\"{["#.repeat(1_000));
-        for good in [nested(100), nested(511), long] {
+        for good in [nested(10), nested(63), long] {
             assert!(read::<A<'_>>(good.as_bytes()).is_ok_and(|read| !read.a.is_empty()));
         }
-        for depth in [600, 100_000] {
+        for depth in [64, 100_000] {
             let json = nested(depth);
-            assert!(read::<A<'_>>(json.as_bytes()).is_err_and(|what| what.contains("128")));
+            assert!(read::<A<'_>>(json.as_bytes()).is_err_and(|what| what.contains("64")));
         }
         let many = format!("[{}[]]", "[],".repeat(10_000));
         assert_eq!(read::<Vec<Vec<u8>>>(many.as_bytes()).unwrap().len(), 10_001);
