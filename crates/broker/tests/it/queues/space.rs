@@ -245,3 +245,20 @@ fn after_the_end_calls_are_refused() {
     drop(queues);
     assert!(queue.send(vec![message("late")]).wait().is_err());
 }
+
+#[test]
+fn p2_a_repeat_that_comes_while_the_first_is_on_its_way_is_skipped() {
+    let (_, _, queues) = fresh();
+    let queue = make(&queues, "q");
+    for number in 1..=50 {
+        let batch = || {
+            let sequence = Sequence { batch: BatchNumber(number), index: 0 };
+            vec![(sequence, message("once"))]
+        };
+        let (first, repeat) =
+            (queue.send_once(&producer("a"), batch()), queue.send_once(&producer("a"), batch()));
+        repeat.wait().unwrap();
+        first.wait().unwrap();
+        assert_eq!(receive(&queue, 10).len(), 1, "batch {number}");
+    }
+}
