@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::schema::{ColumnType, Schema};
-use arrow::datatypes::{DataType, Field, Fields};
+use arrow_schema::{DataType, Field, Fields};
 use std::sync::Arc;
 
 /// Members past which a node gets an index.

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, StructArray};
-use arrow::datatypes::{DataType, Field, Schema as ArrowSchema, SchemaRef};
-use arrow::error::ArrowError;
+use arrow_array::{Array, ArrayRef, RecordBatch, StructArray};
+use arrow_schema::ArrowError;
+use arrow_schema::{DataType, Field, Schema as ArrowSchema, SchemaRef};
 use event::json::{Cursor, JsonError, Text};
 
 use super::columns::{self, Col, Data};

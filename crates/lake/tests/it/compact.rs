@@ -211,7 +211,8 @@ fn rows_that_are_no_json_objects_are_rescued_whole() {
 }
 
 fn rows_raw(disk: &SimDisk) -> Vec<String> {
-    use arrow::array::{Array, AsArray};
+    use arrow_array::Array;
+    use arrow_array::cast::AsArray;
     let mut all = Vec::new();
     for bytes in files(disk).into_values() {
         let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(

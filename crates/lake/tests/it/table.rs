@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
     Float64Type, Int32Type, Int64Type, TimestampMicrosecondType, TimestampMillisecondType,
 };
+use arrow_array::{Array, ArrayRef, RecordBatch};
 use bytes::Bytes;
 use event::TestClock;
 use event::json::Raw;
