@@ -17,6 +17,7 @@ pub mod report;
 pub mod show;
 pub mod storage;
 pub mod table;
+pub mod tables;
 pub mod webhook;
 
 pub use last_run::LastRun;

@@ -33,6 +33,7 @@ pub fn report(report: &Report) -> String {
     conservation(report, &mut out);
     scopes(report, &mut out);
     broker(report, &mut out);
+    tables(report, &mut out);
     storage(report, &mut out);
     if !report.remarks.is_empty() {
         list("Remarks of the last run", &report.remarks, &mut out);
@@ -232,6 +233,37 @@ fn broker(report: &Report, out: &mut String) {
         }
         let _ = writeln!(out, "{}", table.markdown());
     }
+}
+
+fn tables(report: &Report, out: &mut String) {
+    if report.tables.is_empty() {
+        return;
+    }
+    let mut table = Table::new(&[
+        "lake",
+        "partition",
+        "#rows",
+        "#files",
+        "#folders",
+        "#size",
+        "#columns",
+        "#rescued",
+        "#waiting files",
+    ]);
+    for one in &report.tables {
+        table.row([
+            one.lake.display().to_string(),
+            one.partition.join(", "),
+            show::count(one.rows),
+            show::count(one.files),
+            show::count(one.partitions),
+            show::bytes(one.bytes),
+            show::count(one.columns),
+            show::count(one.rows_rescued),
+            show::count(one.staging_files),
+        ]);
+    }
+    let _ = writeln!(out, "## Tables\n\n{}", table.markdown());
 }
 
 fn age(ms: i64) -> String {

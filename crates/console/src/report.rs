@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::last_run::{BrokerRun, LastRun};
 use crate::show;
 use crate::storage::Storage;
+use crate::tables::TableReport;
 
 /// The form of the report that `--json` prints.
 pub const VERSION: u32 = 1;
@@ -37,6 +38,8 @@ pub struct Report {
     pub scopes: Vec<ScopeReport>,
     /// The embedded broker, as the run that owns the folder saw it last.
     pub broker: Option<BrokerRun>,
+    /// The tables of lakes that the last run delivered into.
+    pub tables: Vec<TableReport>,
     /// Bytes on disk.
     pub storage: Storage,
     /// P4, per pipe and source.
@@ -192,6 +195,8 @@ pub struct Facts<'a> {
     pub data_dir: &'a Path,
     /// What the last run noted.
     pub last_run: Option<&'a LastRun>,
+    /// The tables of its lakes.
+    pub tables: &'a [TableReport],
     /// Whether a process owns the folder.
     pub running: bool,
     /// Now; ms since the Unix epoch.
@@ -225,6 +230,7 @@ impl Report {
                 })
                 .collect(),
             broker: facts.last_run.and_then(|run| run.broker.clone()),
+            tables: facts.tables.to_vec(),
             storage,
             conservation: Vec::new(),
             imbalances: state.imbalance().iter().map(minute_imbalance).collect(),
@@ -284,6 +290,16 @@ impl Report {
                     show::counted(pipe.in_flight, "event"),
                 ));
             }
+        }
+        for table in &self.tables {
+            if table.rows_duplicate > 0 {
+                self.errors.push(format!(
+                    "table in {}: {} a key that is there already, within its window",
+                    table.lake.display(),
+                    format!("{} of its rows repeat", show::count(table.rows_duplicate)),
+                ));
+            }
+            self.warnings.extend(table.remarks.iter().cloned());
         }
         if self.run == RunState::Killed {
             self.warnings.push(

@@ -60,7 +60,7 @@ fn start(raw: RawArgs) -> Result<Exit, Failure> {
         }
         Command::Serve(asked) => commands::serve::serve(*asked, &clock, &noted, moving),
         Command::Compact { pipes, data_dir, json } => {
-            commands::compact::compact(&pipes, &data_dir, json, &clock)
+            commands::compact::compact(&pipes, &data_dir, json, &clock, moving)
         }
         Command::Check { pipes } => commands::check::check(&pipes),
         Command::Schema => commands::schema::schema(),

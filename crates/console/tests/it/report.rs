@@ -33,7 +33,10 @@ fn state() -> LedgerState {
 
 fn report(state: &LedgerState, last_run: Option<&LastRun>, running: bool) -> Report {
     let data_dir = Path::new("nowhere");
-    Report::new(state, &Facts { data_dir, last_run, running, now_ms: 1_793_520_060_000 })
+    Report::new(
+        state,
+        &Facts { data_dir, last_run, tables: &[], running, now_ms: 1_793_520_060_000 },
+    )
 }
 
 #[test]

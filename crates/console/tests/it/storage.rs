@@ -63,6 +63,7 @@ fn p6_every_tier_is_added_up_and_a_limit_is_warned_of() {
     let facts = |last_run| console::report::Facts {
         data_dir: &data_dir,
         last_run: Some(last_run),
+        tables: &[],
         running: true,
         now_ms: 0,
     };

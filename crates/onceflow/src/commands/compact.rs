@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use console::show;
 use event::source::Stop;
-use indicatif::{ProgressBar, ProgressStyle};
 use journal::RealDisk;
 use pipe::tap::TapHub;
 use pipe::{RunOptions, Session};
@@ -17,10 +16,13 @@ use super::load;
 use crate::compactor::{self, Compactor, Counted};
 use crate::exit::{Exit, Failure};
 use crate::print::out;
+use crate::progress::MovingLine;
 use crate::signals;
 use crate::tap::{self, CompactAnswer, TableAnswer};
 use crate::test_clock::OffsetClock;
 
+/// Characters of the bar.
+const BAR_WIDTH: usize = 40;
 /// How often the bar moves.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -29,9 +31,10 @@ pub(crate) fn compact(
     data_dir: &PathBuf,
     json: bool,
     clock: &OffsetClock,
+    moving: MovingLine,
 ) -> Result<Exit, Failure> {
     let configs = load(pipes)?;
-    let mut bar = Bar::new(json);
+    let mut bar = Bar::new(moving, json);
     let mut answer = None;
     let asked = tap::ask(data_dir, |heard| match heard {
         CompactAnswer::Progress(phase, done, total) => bar.show(&phase, done, total),
@@ -129,45 +132,54 @@ fn text(tables: &[TableAnswer]) -> String {
 
 /// A bar on a terminal, a line for each phase elsewhere.
 struct Bar {
-    bar: Option<ProgressBar>,
+    moving: Option<MovingLine>,
     phase: String,
     quiet: bool,
 }
 
 impl Bar {
-    fn new(quiet: bool) -> Bar {
-        let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
-            let bar = ProgressBar::new(0);
-            if let Ok(style) =
-                ProgressStyle::with_template("{msg:>8} {wide_bar} {percent:>3}% {eta}")
-            {
-                bar.set_style(style);
-            }
-            bar
-        });
-        Bar { bar, phase: String::new(), quiet }
+    fn new(moving: MovingLine, quiet: bool) -> Bar {
+        let terminal = !quiet && std::io::stderr().is_terminal();
+        Bar { moving: terminal.then_some(moving), phase: String::new(), quiet }
     }
 
     fn show(&mut self, phase: &str, done: u64, total: u64) {
         let fresh = self.phase != phase;
         phase.clone_into(&mut self.phase);
-        match &self.bar {
-            Some(bar) => {
-                if fresh {
-                    bar.reset();
-                    bar.set_message(phase.to_owned());
-                }
-                bar.set_length(total);
-                bar.set_position(done.min(total));
-            }
+        match &self.moving {
+            Some(moving) => moving.show(&bar(phase, done, total)),
             None if fresh && !self.quiet => eprintln!("compact: {phase}"),
             None => {}
         }
     }
 
     fn end(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
+        if let Some(moving) = &self.moving {
+            moving.clear();
         }
+    }
+}
+
+/// `sort   [#########.........................]  27%`
+fn bar(phase: &str, done: u64, total: u64) -> String {
+    let share = if total == 0 { 0.0 } else { done.min(total) as f64 / total as f64 };
+    let full = (share * BAR_WIDTH as f64) as usize;
+    let (full, rest) = ("#".repeat(full), ".".repeat(BAR_WIDTH - full));
+    format!("{phase:<6} [{full}{rest}] {:>3.0}%", share * 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_is_full_at_the_end_and_never_longer() {
+        assert_eq!(bar("sort", 0, 0).matches('#').count(), 0);
+        for done in [4, 9] {
+            let text = bar("switch", done, 4);
+            assert_eq!(text.matches('#').count(), BAR_WIDTH, "{text}");
+            assert!(text.ends_with("] 100%"), "{text}");
+        }
+        assert!(bar("write", 1, 4).contains(" 25%"));
     }
 }

@@ -1,11 +1,12 @@
 //! `report`: what happened in a data folder. Changes nothing, and works while the owner runs.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use console::report::Facts;
 use console::{LastRun, Report};
 use event::Clock as _;
-use journal::RealDisk;
+use journal::{Disk, RealDisk};
 
 use crate::exit::{self, Exit, Failure};
 use crate::print::out;
@@ -41,11 +42,16 @@ pub(crate) fn read(data_dir: &Path, clock: &OffsetClock) -> Result<Report, Failu
     let last_run = LastRun::read(data_dir).map_err(|error| {
         Failure::new(Exit::DataDir, format!("cannot read {}: {error}", data_dir.display()))
     })?;
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::new());
+    let (tables, problems) = console::tables::look(&disk, last_run.as_ref());
     let facts = Facts {
         data_dir,
         last_run: last_run.as_ref(),
+        tables: &tables,
         running: tap::is_running(data_dir),
         now_ms: clock.now_ms(),
     };
-    Ok(Report::new(&state, &facts))
+    let mut report = Report::new(&state, &facts);
+    report.errors.extend(problems);
+    Ok(report)
 }
