@@ -186,7 +186,8 @@ fn files(seen: &Seen) {
     );
     if let Some(file) = &seen.counted.file {
         let inside = file.strip_prefix(root.join("lake")).unwrap_or(file);
-        println!("             e.g. {}\n", inside.display());
+        let folder = inside.parent().unwrap_or(inside);
+        println!("             e.g. {}/\n", folder.display());
     }
 }
 
