@@ -189,7 +189,7 @@ fn a_pipe_with_everything_that_is_built() {
 #[test]
 fn brokers_tables_tests_and_alarms_are_read() {
     let pipe = one("pipe: app\n\
-        source: { kinesis: { stream: app-events, start: at_timestamp, timestamp: 1970-01-01T00:00:01Z,\n\
+        source: { kinesis: { stream: app-events, start: at_timestamp, timestamp: 1970-01-01T00:00:01Z, \
           endpoint: http://127.0.0.1:4566/, region: eu-west-1 } }\n\
         dedup: { key: $.id }\n\
         sinks:\n\
@@ -199,8 +199,8 @@ fn brokers_tables_tests_and_alarms_are_read() {
         alarms: { webhook: http://127.0.0.1:9000/alarm }\n\
         tests:\n\
         - given: [{ id: 1 }, '%7B', { $wait: 5m }, { $wait: 1, b: 2 }]\n\
-          expect: [{ id: 1 }]\n\
-          outcomes: { delivered: 2, rejected: 0 }\n");
+        \x20 expect: [{ id: 1 }]\n\
+        \x20 outcomes: { delivered: 2, rejected: 0 }\n");
     assert_eq!(
         pipe.source,
         SourceConfig::Kinesis(KinesisSourceConfig {
