@@ -89,8 +89,13 @@ pub(super) async fn run(shared: Arc<Shared>) {
                 let _ = shared.news.send(News::Fatal(what, help));
                 return;
             }
-            Some(Err(_)) => {}
-            // Everything is read, for now.
+            Some(Err(error)) => {
+                let what = format!("stream `{}`: a reader failed: {error}", shared.options.stream);
+                let help = "This is a defect, please report it".into();
+                let _ = shared.news.send(News::Fatal(what, help));
+                return;
+            }
+            // Everything that is there is read; more may come.
             None => tokio::time::sleep(Duration::from_secs(1)).await,
         }
     }
