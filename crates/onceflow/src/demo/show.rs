@@ -30,8 +30,8 @@ pub(super) fn started(server: &Server) {
     println!("     a broker with a stream (4 shards, limits of shards off) and a queue, at");
     println!("     http://{}; three pipes, two of them with one scope\n", server.address());
     step(2, "onceflow generate event_config.yml --to stream:app-events", None);
-    println!("     onceflow generate event_config.yml --to queue:app-events, and so on: AWS SDK");
-    println!("     clients send, a tenth of it copies, some through both\n");
+    println!("     onceflow generate event_config.yml --to queue:app-events, and so on:");
+    println!("     AWS SDK clients send, a tenth of it copies, some events through both\n");
 }
 
 pub(super) fn killed(settled: u64, after: Duration) {
