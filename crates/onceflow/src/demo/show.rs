@@ -40,9 +40,7 @@ pub(super) fn killed(settled: u64, after: Duration) {
 }
 
 pub(super) fn restarted() {
-    println!(
-        "     onceflow serve demo.yaml …: the same again; clients have tried again meanwhile\n"
-    );
+    println!("     onceflow serve demo.yaml: the same again; the clients tried on meanwhile\n");
 }
 
 pub(super) fn sent(sent: &Sent, after: Duration) {
