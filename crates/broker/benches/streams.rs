@@ -163,10 +163,11 @@ fn polls(stream: &Stream) {
     println!("| {:.2} µs a call |", seconds * 1e6 / f64::from(calls));
     let calls = 2_000;
     let last = SequenceNumber(next.0 - 1);
-    let (seconds, _) = measure("read of the last record of a shard", &format!("{calls} calls"), || {
-        for _ in 0..calls {
-            assert_eq!(stream.read(0, last, 10_000, 10 << 20).unwrap().records.len(), 1);
-        }
-    });
+    let (seconds, _) =
+        measure("read of the last record of a shard", &format!("{calls} calls"), || {
+            for _ in 0..calls {
+                assert_eq!(stream.read(0, last, 10_000, 10 << 20).unwrap().records.len(), 1);
+            }
+        });
     println!("| {:.2} µs a call |", seconds * 1e6 / f64::from(calls));
 }

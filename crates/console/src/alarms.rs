@@ -222,6 +222,14 @@ fn look_at_broker(now: &Now, found: &mut BTreeMap<(AlarmKind, String), String>) 
 }
 
 fn look_at_disk(now: &Now, found: &mut BTreeMap<(AlarmKind, String), String>) {
+    for written in now.written.iter().filter(|written| written.bytes > written.bytes_max) {
+        let what = format!(
+            "it wrote {}, more than its limits.storage_bytes_max of {}",
+            show::bytes(written.bytes),
+            show::bytes(written.bytes_max),
+        );
+        found.insert((AlarmKind::Storage, written.pipe.clone()), what);
+    }
     let Some((free, whole)) = now.disk else { return };
     if free < DISK_FREE_ENOUGH_BYTES && free < whole / 100 * DISK_FREE_PERCENT_MIN {
         let what = format!(

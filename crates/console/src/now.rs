@@ -14,10 +14,15 @@ use dedup::state::{Imbalance, LedgerState};
 use event::{Clock, Outcome};
 use pipe::{Phase, PipeStatus};
 
+use crate::last_run::{LastRun, PipeRun};
+use crate::storage::Storage;
+
 /// Rates are of this long; ms.
 const RATE_MS: i64 = 10_000;
 /// Minutes of an hour.
 const HOUR_MINUTES: i64 = 60;
+/// How often what pipes wrote is measured; ms.
+const MEASURE_EVERY_MS: i64 = 120_000;
 /// Length of a minute; ms.
 const MINUTE_MS: i64 = 60_000;
 
@@ -46,6 +51,19 @@ pub struct Now {
     pub imbalances: Vec<Imbalance>,
     /// Room on the disk of the data folder; bytes: free, whole.
     pub disk: Option<(u64, u64)>,
+    /// What pipes with a `limits.storage_bytes_max` wrote, as of the last few minutes.
+    pub written: Vec<Written>,
+}
+
+/// What a pipe wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The pipe.
+    pub pipe: String,
+    /// Bytes on disk of its lakes, files and rejected file.
+    pub bytes: u64,
+    /// Its `limits.storage_bytes_max`.
+    pub bytes_max: u64,
 }
 
 /// A pipe that runs.
@@ -131,6 +149,10 @@ pub struct Watch {
     data_dir: PathBuf,
     /// Settled events by pipe, at some moments of the last while.
     settled: Mutex<VecDeque<(i64, Vec<u64>)>>,
+    /// Where the pipes write.
+    runs: Vec<PipeRun>,
+    /// When that was measured, and what was found.
+    measured: Mutex<Option<(i64, Vec<Written>)>>,
 }
 
 impl Watch {
@@ -142,6 +164,7 @@ impl Watch {
         pipes: &[Arc<PipeStatus>],
         clock: Arc<dyn Clock>,
         data_dir: &Path,
+        runs: &[PipeRun],
     ) -> Self {
         Self {
             ledger,
@@ -150,6 +173,8 @@ impl Watch {
             clock,
             data_dir: data_dir.to_owned(),
             settled: Mutex::new(VecDeque::new()),
+            runs: runs.to_vec(),
+            measured: Mutex::new(None),
         }
     }
 
@@ -172,11 +197,37 @@ impl Watch {
         now.memory_bytes = process::memory_bytes();
         now.cpu_ms = process::cpu_ms();
         now.disk = room(&self.data_dir);
+        now.written = self.written(at_ms);
         if let Some(broker) = &self.broker {
             look_at_broker(broker, &mut now);
         }
         self.rate(&mut now);
         now
+    }
+
+    /// What pipes with a limit wrote. Lakes may have many files, so they are walked now and then.
+    fn written(&self, at_ms: i64) -> Vec<Written> {
+        let mut measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((then_ms, written)) = &*measured
+            && (at_ms - then_ms).abs() < MEASURE_EVERY_MS
+        {
+            return written.clone();
+        }
+        let limited = self.runs.iter().filter(|run| run.storage_bytes_max.is_some());
+        let run = LastRun { pipes: limited.cloned().collect(), ..LastRun::default() };
+        let written = if run.pipes.is_empty() {
+            Vec::new()
+        } else {
+            let storage = Storage::measure(&self.data_dir, Some(&run));
+            let of = |pipe: &PipeRun| Written {
+                pipe: pipe.pipe.clone(),
+                bytes: storage.bytes_of(&pipe.pipe),
+                bytes_max: pipe.storage_bytes_max.unwrap_or(u64::MAX),
+            };
+            run.pipes.iter().map(of).collect()
+        };
+        *measured = Some((at_ms, written.clone()));
+        written
     }
 
     /// Fills in rates, from what was settled some seconds ago.

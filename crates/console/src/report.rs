@@ -294,9 +294,9 @@ impl Report {
         for table in &self.tables {
             if table.rows_duplicate > 0 {
                 self.errors.push(format!(
-                    "table in {}: {} a key that is there already, within its window",
+                    "table in {}: {} of its rows repeat a key within its window",
                     table.lake.display(),
-                    format!("{} of its rows repeat", show::count(table.rows_duplicate)),
+                    show::count(table.rows_duplicate),
                 ));
             }
             self.warnings.extend(table.remarks.iter().cloned());

@@ -61,6 +61,11 @@ impl Note {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = BrokerRun::new(now);
     }
 
+    /// Where the pipes write.
+    pub(crate) fn pipes(&self) -> &[PipeRun] {
+        &self.run.pipes
+    }
+
     /// The data folder is ours.
     pub(crate) fn started(&self) {
         self.write(&self.run);

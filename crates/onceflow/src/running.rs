@@ -111,6 +111,7 @@ fn run_session(
         session.pipes(),
         Arc::new(clock.clone()),
         &plan.data_dir,
+        note.pipes(),
     ));
     let seen = note.clone();
     let monitor = Monitor::start(Arc::clone(&watch), &plan.configs, move |now| seen.look(now))

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use dedup::ledger::LedgerError;
 use event::source::Stop;
 use lake::compact::{CompactError, CompactOptions, Compaction, PartitionField, Progress};
 use lake::table::{EventTime, TimeFormat as TableTime};
 
 use crate::config::{LakeConfig, Partition, PipeConfig, SinkKind, TransformConfig};
-use crate::run::{RunError, Session};
+use crate::run::Session;
 use crate::stage::time::TimeFormat;
 
 /// The table of a lake.
@@ -97,10 +98,10 @@ const fn table_time(format: TimeFormat) -> TableTime {
 pub enum TableError {
     /// The lake says no.
     #[error(transparent)]
-    Compact(#[from] CompactError),
+    Compact(Box<CompactError>),
     /// The ledger says no.
     #[error(transparent)]
-    Run(#[from] RunError),
+    Ledger(Box<LedgerError>),
 }
 
 impl Session {
@@ -115,7 +116,7 @@ impl Session {
         stop: &Stop,
     ) -> Result<Compaction, TableError> {
         let ledger = self.ledger();
-        ledger.record_published().map_err(RunError::from)?;
+        ledger.record_published().map_err(|error| TableError::Ledger(Box::new(error)))?;
         // Asked for each file when it is found: the pipes go on meanwhile. A file is in the ledger
         // from before its first byte until the ledger knows that it is published.
         let published = |file: &str| {
@@ -125,14 +126,8 @@ impl Session {
             })
         };
         let (disk, clock) = (self.disk(), self.clock());
-        Ok(lake::compact::compact(
-            disk,
-            &table.lake,
-            &table.options,
-            &**clock,
-            &published,
-            progress,
-            stop,
-        )?)
+        let options = &table.options;
+        lake::compact::compact(disk, &table.lake, options, &**clock, &published, progress, stop)
+            .map_err(|error| TableError::Compact(Box::new(error)))
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use broker::queues::QueueStatistics;
 use console::alarms::{Alarm, AlarmKind, Alarms, Change, Thresholds};
 use console::metrics;
-use console::now::{Now, PipeNow, QueueNow, SourceNow};
+use console::now::{Now, PipeNow, QueueNow, SourceNow, Written};
 use console::webhook::Webhook;
 use dedup::state::Imbalance;
 
@@ -69,6 +69,8 @@ fn each_alarm_is_raised_once_and_over_once() {
     };
     assert_eq!(raised_once(Now { imbalances: vec![imbalance], ..now(pipe()) }), "imbalance");
     assert_eq!(raised_once(Now { disk: Some((1 << 30, 1 << 40)), ..now(pipe()) }), "storage");
+    let written = Written { pipe: "app".into(), bytes: 11, bytes_max: 10 };
+    assert_eq!(raised_once(Now { written: vec![written], ..now(pipe()) }), "storage");
     let old = QueueStatistics { oldest_sent_ms: Some(1_793_519_000_000), ..Default::default() };
     let queue = QueueNow { name: "q".into(), retention_ms: 2_000_000, statistics: old };
     assert_eq!(raised_once(Now { queues: vec![queue], ..now(pipe()) }), "retention");
@@ -80,6 +82,7 @@ fn what_is_well_is_no_alarm() {
     let source = SourceNow { behind_ms: 60_000, retention_ms: 120_002, ..SourceNow::default() };
     let mut well = now(PipeNow { rejected_last_hour: 10, source: Some(source), ..pipe() });
     well.disk = Some((30 << 30, 1 << 50));
+    well.written = vec![Written { pipe: "app".into(), bytes: 10, bytes_max: 10 }];
     assert_eq!(alarms.look(&well), []);
 }
 

@@ -119,10 +119,7 @@ impl Ledger {
         let cells = lock(&self.core.scopes).clone();
         let live = lock(&self.core.live);
         let name = |number: u16| live.state.scopes.get(usize::from(number)).map(|s| s.name.clone());
-        cells
-            .iter()
-            .filter_map(|(number, cell)| Some((name(*number)?, cell.live_keys())))
-            .collect()
+        cells.iter().filter_map(|(number, cell)| Some((name(*number)?, cell.live_keys()))).collect()
     }
 
     /// Writes down what was published since the last record that said so: from then on nobody

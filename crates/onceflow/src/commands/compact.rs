@@ -1,7 +1,7 @@
 //! `compact`: finished NDJSON files of lakes become Parquet, now.
 
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -28,7 +28,7 @@ const TICK: Duration = Duration::from_millis(100);
 
 pub(crate) fn compact(
     pipes: &[PathBuf],
-    data_dir: &PathBuf,
+    data_dir: &Path,
     json: bool,
     clock: &OffsetClock,
     moving: MovingLine,
@@ -61,7 +61,7 @@ pub(crate) fn compact(
 /// Nobody runs the pipes: we own the folder meanwhile.
 fn by_ourselves(
     configs: Vec<pipe::config::PipeConfig>,
-    data_dir: &PathBuf,
+    data_dir: &Path,
     clock: &OffsetClock,
     bar: &mut Bar,
 ) -> Result<Vec<TableAnswer>, Failure> {
@@ -74,7 +74,7 @@ fn by_ourselves(
     let stop = Stop::default();
     signals::listen(stop.clone())?;
     let options = RunOptions {
-        data_dir: data_dir.clone(),
+        data_dir: data_dir.to_owned(),
         reread: false,
         stop: stop.clone(),
         disk: Arc::new(RealDisk::new()),

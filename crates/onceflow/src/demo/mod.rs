@@ -38,8 +38,6 @@ struct Seen {
     sent: Sent,
     /// Edits in the file.
     edits: u64,
-    /// Events that were settled when the server was killed.
-    killed_at: u64,
     /// From the first event sent to the last one settled, kill and restart included.
     took: Duration,
     report: console::Report,
@@ -79,7 +77,7 @@ pub(crate) fn demo(
     let report = commands::report::read(&folder.data_dir(), clock)?;
     let counted = count::count(&folder)?;
     let edits = folder.edits_lines()?;
-    let seen = Seen { folder, sent, edits, killed_at, took, report, counted };
+    let seen = Seen { folder, sent, edits, took, report, counted };
     show::end(&seen);
     Ok(if seen.is_right() { Exit::Ok } else { Exit::Imbalance })
 }

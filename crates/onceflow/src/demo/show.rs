@@ -167,14 +167,8 @@ fn files(seen: &Seen) {
         show::counted(events, "event"),
         show::seconds(seen.took),
     );
-    println!(
-        "             HTTP, synced before each answer, settled, with a kill -9 after {}",
-        show::count(seen.killed_at)
-    );
-    println!(
-        "             and a restart; clients and server on {}",
-        show::counted(cores as u64, "core")
-    );
+    println!("             HTTP and synced before each answer, with a kill -9 and a restart;");
+    println!("             clients and server on {}", show::counted(cores as u64, "core"));
     let root = seen.folder.path();
     println!(
         "  Lake       {} ({}) below {}",
