@@ -67,9 +67,12 @@ deny:
 	  then cargo deny --workspace --locked check; \
 	  else echo "skipped: deny (cargo-deny isn't installed)"; fi)
 
-bench: build ## Measures; the figures of docs/BENCHMARKS.md come from here
+bench: build python ## Measures; the figures of docs/BENCHMARKS.md come from here
 	@cargo bench $(FLAGS)
-	@python3 bench/once.py --onceflow "$(ONCEFLOW)"
+	@$(USE_PYTHON); "$${ONCEFLOW_PYTHON:-python3}" bench/once.py --onceflow "$(ONCEFLOW)"
+	@python3 bench/stream.py --onceflow "$(ONCEFLOW)"
+	@$(USE_PYTHON); program=$$(cargo bench -p lake --locked --bench compact --no-run 2>&1 | sed -n 's/.*(\(.*\)).*/\1/p' | tail -1); \
+	  "$${ONCEFLOW_PYTHON:-python3}" bench/compact.py "$$program"
 
 docs: build ## Writes docs/config.md anew, from the table of the config's keys
 	@"$(ONCEFLOW)" config-docs > docs/config.md
