@@ -55,6 +55,9 @@ pub(crate) enum RawCommand {
         /// Prints the summary as JSON to standard output
         #[arg(long)]
         json: bool,
+        /// For tests: a line to standard error for every batch
+        #[arg(long, hide = true)]
+        progress_lines: bool,
     },
     /// Opens the broker's front door (SQS and Kinesis over HTTP), and runs pipes, until SIGTERM or
     /// SIGINT

@@ -23,7 +23,7 @@ const COMMANDS: [&str; 10] =
 /// What to do.
 #[derive(Debug)]
 pub(crate) enum Command {
-    Run { pipes: Vec<PathBuf>, data_dir: PathBuf, reread: bool, json: bool },
+    Run { pipes: Vec<PathBuf>, data_dir: PathBuf, reread: bool, json: bool, progress_lines: bool },
     Serve(Box<serve::Asked>),
     Compact { pipes: Vec<PathBuf>, data_dir: PathBuf, json: bool },
     Check { pipes: Vec<PathBuf> },
@@ -40,9 +40,9 @@ impl Command {
     /// Checks what was typed.
     pub(crate) fn new(raw: RawArgs) -> Result<Command, Failure> {
         Ok(match raw.command {
-            RawCommand::Run { pipes, data_dir, reread, json } => {
+            RawCommand::Run { pipes, data_dir, reread, json, progress_lines } => {
                 let data_dir = data_folder(data_dir, &pipes);
-                Command::Run { pipes, data_dir, reread, json }
+                Command::Run { pipes, data_dir, reread, json, progress_lines }
             }
             RawCommand::Serve(raw) => Command::Serve(Box::new(serve(*raw)?)),
             RawCommand::Compact { pipes, data_dir, json } => {

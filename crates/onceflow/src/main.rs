@@ -54,8 +54,8 @@ fn start(raw: RawArgs) -> Result<Exit, Failure> {
     let noted =
         logs::start(raw.global.verbose, raw.global.log_format, clock.clone(), moving.clone());
     match Command::new(raw)? {
-        Command::Run { pipes, data_dir, reread, json } => {
-            let asked = Asked { pipes, data_dir, reread, json };
+        Command::Run { pipes, data_dir, reread, json, progress_lines } => {
+            let asked = Asked { pipes, data_dir, reread, json, progress_lines };
             commands::run::run(asked, &clock, &noted, moving)
         }
         Command::Serve(asked) => commands::serve::serve(*asked, &clock, &noted, moving),

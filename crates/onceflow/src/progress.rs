@@ -1,4 +1,4 @@
-//! How far a run is: on a terminal one line that moves.
+//! How far a run is: on a terminal one line that moves; for tests a line per batch.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
@@ -47,12 +47,13 @@ pub(crate) struct Companion {
 /// Starts it. `opened` is called once the data folder is ours, and opens the socket for `tap`.
 pub(crate) fn start(
     taps: TapHub,
+    lines: bool,
     moving: MovingLine,
     opened: impl FnOnce() -> Option<Server> + Send + 'static,
 ) -> Companion {
     let over = Arc::new(AtomicBool::new(false));
     let watched = Arc::clone(&over);
-    let go_along = move || follow(&taps, &moving, opened, &watched);
+    let go_along = move || follow(&taps, lines, &moving, opened, &watched);
     let thread = std::thread::Builder::new().name("progress".to_owned()).spawn(go_along);
     if let Err(error) = &thread {
         tracing::warn!(%error, "no thread for progress and tap; the run goes on without");
@@ -72,13 +73,15 @@ impl Companion {
 
 fn follow(
     taps: &TapHub,
+    lines: bool,
     moving: &MovingLine,
     opened: impl FnOnce() -> Option<Server>,
     over: &AtomicBool,
 ) -> Option<Server> {
     let began = Instant::now();
     let (mut opened, mut server) = (Some(opened), None);
-    let terminal = std::io::stderr().is_terminal();
+    let terminal = std::io::stderr().is_terminal() && !lines;
+    let mut seen = 0;
     while !over.load(Ordering::Acquire) {
         let progress = taps.progress();
         if progress.is_open()
@@ -87,12 +90,16 @@ fn follow(
             server = opened();
         }
         let settled = progress.settled();
+        if lines && settled > seen {
+            seen = settled;
+            eprintln!("progress {settled}");
+        }
         if terminal && began.elapsed() > SHOW_AFTER {
             let rate = settled as f64 / began.elapsed().as_secs_f64();
             let (events, rate) = (show::counted(settled, "event"), show::count(rate as u64));
             moving.show(&format!("{events} settled, {rate}/s"));
         }
-        std::thread::park_timeout(if opened.is_some() { LOOK_SOON } else { LOOK });
+        std::thread::park_timeout(if lines || opened.is_some() { LOOK_SOON } else { LOOK });
     }
     moving.clear();
     server

@@ -39,6 +39,7 @@ pub(crate) struct Plan {
     pub(crate) configs: Vec<PipeConfig>,
     pub(crate) data_dir: PathBuf,
     pub(crate) reread: bool,
+    pub(crate) progress_lines: bool,
     /// The front door, for `serve`.
     pub(crate) front: Option<GatewayOptions>,
 }
@@ -67,7 +68,7 @@ pub(crate) fn run(
     let requests = CompactRequests::default();
     let companion = {
         let (note, data_dir, compact) = (note.clone(), plan.data_dir.clone(), requests.clone());
-        progress::start(taps.clone(), moving, move || {
+        progress::start(taps.clone(), plan.progress_lines, moving, move || {
             note.started();
             tap::serve(&data_dir, &disk, &taps, &compact)
         })

@@ -21,6 +21,7 @@ pub(crate) struct Asked {
     pub(crate) data_dir: PathBuf,
     pub(crate) reread: bool,
     pub(crate) json: bool,
+    pub(crate) progress_lines: bool,
 }
 
 pub(crate) fn run(
@@ -35,7 +36,13 @@ pub(crate) fn run(
             "--json prints the summary to standard output, where a sink of this run writes too",
         ));
     }
-    let plan = Plan { configs, data_dir: asked.data_dir, reread: asked.reread, front: None };
+    let plan = Plan {
+        configs,
+        data_dir: asked.data_dir,
+        reread: asked.reread,
+        progress_lines: asked.progress_lines,
+        front: None,
+    };
     let summary = running::run(plan, clock, noted, moving)?;
     finish(&summary, asked.json)
 }

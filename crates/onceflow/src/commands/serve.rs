@@ -33,7 +33,13 @@ pub(crate) fn serve(
             "--json prints the summary to standard output, where a sink writes too",
         ));
     }
-    let plan = Plan { configs, data_dir: asked.data_dir, reread: false, front: Some(asked.front) };
+    let plan = Plan {
+        configs,
+        data_dir: asked.data_dir,
+        reread: false,
+        progress_lines: false,
+        front: Some(asked.front),
+    };
     let summary = running::run(plan, clock, noted, moving)?;
     finish(&summary, asked.json)
 }

@@ -33,7 +33,7 @@ fn kill_after(mut child: Child, delay: Duration) -> Option<()> {
 const BATCHES: [&str; 2] = ["", "batch: { bytes_max: 64KiB, interval_max: 1ms }\n"];
 
 fn with_batches(batches: &str) -> World {
-    let world = World::with_examples();
+    let world = World::with_edits_as_they_came();
     let config = String::from_utf8(world.read("wikipedia.yaml")).unwrap();
     world.write("wikipedia.yaml", config + batches);
     world

@@ -33,6 +33,18 @@ impl World {
         world
     }
 
+    /// With the files of `examples/`, where the Wikipedia edits stay as they came: NDJSON, for
+    /// tests that look at bytes.
+    pub(crate) fn with_edits_as_they_came() -> World {
+        let world = World::with_examples();
+        let config = String::from_utf8(world.read("wikipedia.yaml")).unwrap();
+        let sink = "lake: { path: lake/wikipedia }";
+        assert!(config.contains(sink));
+        let kept = "lake: { path: lake/wikipedia, compact: on_request }";
+        world.write("wikipedia.yaml", config.replace(sink, kept));
+        world
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }

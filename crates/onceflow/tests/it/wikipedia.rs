@@ -17,7 +17,7 @@ pub(crate) fn edits(world: &World) -> Vec<Vec<u8>> {
 
 #[test]
 fn p1_p2_every_edit_is_in_the_lake_once_as_it_came() {
-    let world = World::with_examples();
+    let world = World::with_edits_as_they_came();
     let first = world.ok(&["run", "wikipedia.yaml"]);
     assert!(first.stderr.contains("39,244 received = 39,244 delivered"), "{}", first.stderr);
     let rows = world.lake_rows("lake/wikipedia");
@@ -34,4 +34,21 @@ fn p1_p2_every_edit_is_in_the_lake_once_as_it_came() {
     assert_eq!(pipe["outcomes"]["duplicate"], 39_244);
     assert_eq!(pipe["outcomes"]["delivered"], 0);
     assert!(world.lake_rows("lake/wikipedia") == rows, "--reread changed the lake");
+}
+
+#[test]
+fn a_run_that_ends_leaves_a_table_and_says_so_in_the_report() {
+    let world = World::with_examples();
+    world.ok(&["run", "wikipedia.yaml"]);
+    assert!(!world.lake_has_staging("lake/wikipedia"), "NDJSON is left");
+    let report = world.ok(&["report", "wikipedia.yaml", "--json"]).stdout;
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    let table = &report["tables"][0];
+    assert_eq!((&table["rows"], &table["staging_files"]), (&39_244.into(), &0.into()), "{table:#}");
+    assert_eq!(report["errors"], serde_json::json!([]));
+    // What was delivered is in the table, and is remembered all the same.
+    let reread = world.summary(&["run", "wikipedia.yaml", "--reread"]);
+    assert_eq!(reread["pipes"][0]["outcomes"]["duplicate"], 39_244);
+    let again = world.ok(&["compact", "wikipedia.yaml"]).stdout;
+    assert!(again.contains("up to date"), "{again}");
 }
