@@ -1,6 +1,5 @@
 //! Which staging files there are to compact, cut into pieces that threads take one by one.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,7 +37,6 @@ pub(super) fn find(
         &["year=", "month=", "day=", "hour=", "minute="],
         &mut |folder| {
             let listed = list(disk, &place.root.join(folder))?;
-            let names: BTreeSet<&str> = listed.iter().map(|entry| entry.name.as_str()).collect();
             for entry in listed.iter().filter(|entry| !entry.is_dir && !entry.name.starts_with('_'))
             {
                 let Some(stem) = entry.name.strip_suffix(".ndjson") else { continue };
@@ -52,15 +50,12 @@ pub(super) fn find(
                     continue;
                 }
                 let sidecar = format!("_{stem}.keys");
-                if !names.contains(sidecar.as_str()) {
-                    let file = place.root.join(&rows);
-                    return Err(CompactError::Input {
-                        file,
-                        what: "its sidecar is missing".into(),
-                    });
-                }
-                let keys_bytes =
-                    listed.iter().find(|entry| entry.name == sidecar).map_or(0, |e| e.bytes);
+                let listed_bytes = listed.iter().find(|e| e.name == sidecar).map(|e| e.bytes);
+                let keys_bytes = match listed_bytes {
+                    Some(bytes) => bytes,
+                    // It may have got its name after the folder was listed.
+                    None => sidecar_bytes(disk, place, &rows, &keys)?,
+                };
                 found.taken.push(Taken { rows, bytes: entry.bytes, keys, keys_bytes });
             }
             Ok(())
@@ -72,6 +67,20 @@ pub(super) fn find(
     });
     found.taken.truncate(INPUTS_MAX);
     Ok(found)
+}
+
+fn sidecar_bytes(
+    disk: &dyn Disk,
+    place: &Place,
+    rows: &str,
+    keys: &str,
+) -> Result<u64, CompactError> {
+    let path = place.root.join(keys);
+    let found = disk.stat(&path).map_err(CompactError::io("look at", &path))?;
+    found.map(|stat| stat.bytes).ok_or_else(|| CompactError::Input {
+        file: place.root.join(rows),
+        what: "its sidecar is missing".into(),
+    })
 }
 
 /// How many staging files are finished and not compacted, and their bytes.

@@ -372,6 +372,34 @@ fn what_the_ledger_may_still_look_for_waits() {
     assert_eq!(run(&|_| true, &stop).unwrap().rows, 1);
 }
 
+/// The publisher renames rows, then their sidecar: a compaction that lists the folder in between,
+/// and asks the ledger after both, must not take the sidecar for lost.
+#[test]
+fn a_sidecar_that_gets_its_name_while_the_folder_is_listed_is_found() {
+    let disk = lake(&[events(&[r#"{"a":1}"#])]);
+    let keys = disk.files().into_iter().map(|(path, _)| path);
+    let keys = keys.into_iter().find(|path| path.extension().is_some_and(|e| e == "keys")).unwrap();
+    let hidden = keys.with_extension("hidden");
+    journal::Disk::rename(&disk, &keys, &hidden).unwrap();
+    let shared: std::sync::Arc<dyn journal::Disk> = std::sync::Arc::new(disk.clone());
+    let published = |name: &str| {
+        if name.ends_with(".ndjson") {
+            journal::Disk::rename(&disk, &hidden, &keys).unwrap();
+        }
+        true
+    };
+    let done = lake::compact::compact_locked(
+        &shared,
+        "/lake".as_ref(),
+        &options(),
+        &event::TestClock::new(START),
+        &published,
+        &lake::Quiet,
+        &event::source::Stop::default(),
+    );
+    assert_eq!(done.unwrap().rows, 1);
+}
+
 #[test]
 fn another_partitioning_is_refused_and_so_are_limits_out_of_bounds() {
     use lake::{CompactError, PartitionField};
