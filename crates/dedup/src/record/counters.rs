@@ -122,4 +122,31 @@ pub(crate) mod tests {
             round_trip(&change);
         }
     }
+
+    /// Frozen: what stands in ledgers is read as it was written, with and without expired events.
+    #[test]
+    fn expired_events_stand_at_the_end_and_are_left_out_where_there_are_none() {
+        let tally = Tally { received: 3, outcomes: [2, 1, 0, 0, 0, 0] };
+        let minute = MinuteBucket(29_892_000);
+        let mut change = CounterChange {
+            minutes: vec![(minute, tally)],
+            types: vec![("a".into(), [2, 1, 0, 0, 0, 0])],
+            reread: 4,
+            in_flight: vec![(minute, 7)],
+            expired: 0,
+        };
+        let frozen: &[u8] = &[
+            1, 192, 246, 192, 28, 3, 2, 1, 0, 0, 0, 0, 1, 1, 97, 2, 1, 0, 0, 0, 0, 4, 1, 192, 246,
+            192, 28, 7,
+        ];
+        let mut out = Vec::new();
+        change.put(&mut out);
+        assert_eq!(out, frozen);
+        change.expired = 300;
+        out.clear();
+        change.put(&mut out);
+        assert_eq!(out, [frozen, &[0xac, 0x02]].concat());
+        let mut cursor = Cursor::new(&out);
+        assert_eq!(CounterChange::take(&mut cursor), Ok(change));
+    }
 }
