@@ -3,7 +3,6 @@
 pub mod embedded;
 pub mod endpoint;
 mod filling;
-mod sequence;
 pub mod target;
 
 /// Where to begin in a shard that the pipe hasn't read before.

@@ -40,7 +40,7 @@ use call::Call;
 use error::{Kind, KinesisError};
 
 pub(crate) use rates::Rates;
-pub use sequence::{LongSequenceNumber, NotASequenceNumber, decimal_of_offset, offset_of_decimal};
+pub use sequence::{LongSequenceNumber, NotASequenceNumber};
 
 const JSON: &str = "application/x-amz-json-1.1";
 

@@ -94,7 +94,7 @@ impl LongSequenceNumber {
     #[must_use]
     pub fn offset(&self) -> Offset {
         // Always 56 digits, so it always fits.
-        offset_of_decimal(&self.to_string()).unwrap_or(Offset::ZERO)
+        Offset::from_decimal(&self.to_string()).unwrap_or(Offset::ZERO)
     }
 }
 
@@ -130,55 +130,8 @@ impl TryFrom<Offset> for LongSequenceNumber {
     type Error = NotASequenceNumber;
 
     fn try_from(offset: Offset) -> Result<Self, NotASequenceNumber> {
-        decimal_of_offset(offset).parse()
+        offset.to_decimal().parse()
     }
-}
-
-/// The number that a decimal text shows, any Kinesis' sequence numbers among them; `None` when it
-/// is empty, holds anything but digits, or is 2^192 or more.
-#[must_use]
-pub fn offset_of_decimal(text: &str) -> Option<Offset> {
-    if text.is_empty() {
-        return None;
-    }
-    // Low limb first.
-    let mut limbs = [0u64; 3];
-    for byte in text.bytes() {
-        let mut carry = u128::from(byte.checked_sub(b'0').filter(|digit| *digit < 10)?);
-        for limb in &mut limbs {
-            let product = u128::from(*limb) * 10 + carry;
-            *limb = low(product);
-            carry = product >> 64;
-        }
-        if carry != 0 {
-            return None;
-        }
-    }
-    let [low, middle, high] = limbs;
-    Some(Offset::from_parts(high, (u128::from(middle) << 64) | u128::from(low)))
-}
-
-/// The number in decimal.
-#[must_use]
-pub fn decimal_of_offset(offset: Offset) -> String {
-    let (high, rest) = offset.parts();
-    let mut limbs = [high, low(rest >> 64), low(rest)];
-    let mut digits = Vec::new();
-    while digits.is_empty() || limbs.iter().any(|limb| *limb != 0) {
-        let mut remainder = 0u128;
-        for limb in &mut limbs {
-            let dividend = (remainder << 64) | u128::from(*limb);
-            *limb = low(dividend / 10);
-            remainder = dividend % 10;
-        }
-        digits.push(char::from(b'0' + u8::try_from(remainder).unwrap_or(0)));
-    }
-    digits.iter().rev().collect()
-}
-
-/// The low 64 bits.
-fn low(number: u128) -> u64 {
-    u64::try_from(number & u128::from(u64::MAX)).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -203,7 +156,7 @@ mod tests {
                 assert_eq!(text.len(), 56);
                 assert!(text.starts_with("49"));
                 assert_eq!(text.parse(), Ok(long));
-                assert_eq!(decimal_of_offset(long.offset()), text);
+                assert_eq!(long.offset().to_decimal(), text);
                 assert_eq!(LongSequenceNumber::try_from(long.offset()), Ok(long));
                 assert_eq!((long.shard(), long.sequence().0), (shard, sequence));
             }
@@ -222,13 +175,13 @@ mod tests {
     #[test]
     fn numbers_of_the_service_fit_and_others_are_refused() {
         let theirs = "49590338271490256608559692538361571095921575989136588898";
-        assert_eq!(decimal_of_offset(offset_of_decimal(theirs).unwrap()), theirs);
+        assert_eq!(Offset::from_decimal(theirs).unwrap().to_decimal(), theirs);
         let max = "6277101735386680763835789423207666416102355444464034512895";
-        assert_eq!(offset_of_decimal(max), Some(Offset::from_parts(u64::MAX, u128::MAX)));
-        assert_eq!(offset_of_decimal(&format!("{}6", &max[..57])), None);
-        assert_eq!(decimal_of_offset(Offset::ZERO), "0");
+        assert_eq!(Offset::from_decimal(max), Some(Offset::from_parts(u64::MAX, u128::MAX)));
+        assert_eq!(Offset::from_decimal(&format!("{}6", &max[..57])), None);
+        assert_eq!(Offset::ZERO.to_decimal(), "0");
         for bad in ["", "-1", "1x", " 1"] {
-            assert_eq!(offset_of_decimal(bad), None, "{bad:?}");
+            assert_eq!(Offset::from_decimal(bad), None, "{bad:?}");
         }
         for bad in ["", "0", "TRIM_HORIZON", &"9".repeat(56), &format!("49{}", "9".repeat(54))] {
             assert!(bad.parse::<LongSequenceNumber>().is_err(), "{bad:?}");

@@ -4,7 +4,6 @@ use std::collections::{HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::super::filling::Filling;
-use super::super::sequence;
 use super::{Feed, Page, Record};
 use crate::pool::BufferPool;
 
@@ -106,7 +105,7 @@ impl Merge {
             let (hi, lo) = cursor.next.parts();
             let last =
                 event::Offset::from_parts(hi - u64::from(lo == 0 && hi > 0), lo.wrapping_sub(1));
-            filling.mark(cursor, sequence::show(last).into_bytes());
+            filling.mark(cursor, last.to_decimal().into_bytes());
         }
     }
 

@@ -13,7 +13,6 @@ use tokio::sync::Semaphore;
 
 use super::super::StreamStart;
 use super::super::filling::ShardCursor;
-use super::super::sequence;
 use super::manage::{Stream, wait};
 use super::{Feed, News, Page, Record, Shared};
 use crate::aws::{Backoff, Refusal, refusal};
@@ -108,7 +107,7 @@ pub(super) async fn run(
         let last = iterator.is_none();
         let records = page.records.into_iter().map(record).collect::<Result<Vec<_>, _>>()?;
         if let Some(newest) = records.last() {
-            from = From::After(sequence::show(newest.offset));
+            from = From::After(newest.offset.to_decimal());
         }
         if std::mem::take(&mut resumed) {
             warn_if_trimmed(&shared, &stream, &begin, behind_ms, records.first());
@@ -137,7 +136,7 @@ fn resume(known: &ShardState) -> From {
             None => From::After(mark.into_owned()),
         },
         _ if known.settled_through == Offset::ZERO => From::Start(StreamStart::TrimHorizon),
-        _ => From::At(sequence::show(known.settled_through)),
+        _ => From::At(known.settled_through.to_decimal()),
     }
 }
 
@@ -182,7 +181,7 @@ async fn get(
 }
 
 fn record(record: aws_sdk_kinesis::types::Record) -> Result<Record, Refusal> {
-    let Some(offset) = sequence::parse(&record.sequence_number) else {
+    let Some(offset) = Offset::from_decimal(&record.sequence_number) else {
         let text = format!("`{}` is no sequence number of 192 bits", record.sequence_number);
         return Err(Refusal { code: String::new(), text });
     };
