@@ -1,6 +1,6 @@
 //! Looks at a running program every second: alarms go to the log and to webhooks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -25,8 +25,10 @@ pub struct Monitor {
 struct Shared {
     watch: Arc<Watch>,
     alarms: Mutex<Alarms>,
-    /// By pipe; alarms that are of no pipe go to all.
-    webhooks: Vec<(Option<String>, Webhook)>,
+    /// The names of all pipes.
+    pipes: BTreeSet<String>,
+    /// By pipe.
+    webhooks: Vec<(String, Webhook)>,
     seen: Box<dyn Fn(&Now) + Send + Sync>,
 }
 
@@ -43,12 +45,13 @@ impl Monitor {
         let mut webhooks = Vec::new();
         for config in configs {
             if let Some(url) = &config.alarms.webhook {
-                webhooks.push((Some(config.pipe.clone()), Webhook::start(url.clone())?));
+                webhooks.push((config.pipe.clone(), Webhook::start(url.clone())?));
             }
         }
         let shared = Arc::new(Shared {
             watch,
             alarms: Mutex::new(Alarms::new(thresholds(configs))),
+            pipes: configs.iter().map(|config| config.pipe.clone()).collect(),
             webhooks,
             seen: Box::new(seen),
         });
@@ -118,17 +121,19 @@ impl Shared {
             log(change);
             let (Change::Raised(alarm) | Change::Over(alarm)) = change;
             for (pipe, webhook) in &self.webhooks {
-                let of_other = self
-                    .webhooks
-                    .iter()
-                    .any(|(other, _)| other.as_deref() == Some(&alarm.of) && other != pipe);
-                if !of_other {
+                if concerns(pipe, alarm, &self.pipes) {
                     webhook.tell(change);
                 }
             }
         }
         (self.seen)(&now);
     }
+}
+
+/// Whether the webhook of `pipe` is told of an alarm: of that pipe's, and of those that are of no
+/// pipe (a queue, the disk). Another pipe's are its own webhook's business, or nobody's.
+fn concerns(pipe: &str, alarm: &Alarm, pipes: &BTreeSet<String>) -> bool {
+    alarm.of == pipe || !pipes.contains(&alarm.of)
 }
 
 fn log(change: &Change) {
@@ -148,4 +153,25 @@ fn thresholds(configs: &[PipeConfig]) -> BTreeMap<String, Thresholds> {
         rejected_max: config.alarms.rejected_max,
     };
     configs.iter().map(|config| (config.pipe.clone(), of(config))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alarms::AlarmKind;
+
+    #[test]
+    fn a_webhook_hears_of_its_own_pipe_and_of_what_all_share() {
+        let pipes = ["a", "b"].map(str::to_owned).into();
+        let alarm = |of: &str| Alarm {
+            kind: AlarmKind::Storage,
+            of: of.into(),
+            what: String::new(),
+            since_ms: 0,
+        };
+        assert!(concerns("a", &alarm("a"), &pipes));
+        assert!(concerns("a", &alarm("disk"), &pipes));
+        assert!(concerns("a", &alarm("queue b"), &pipes));
+        assert!(!concerns("a", &alarm("b"), &pipes), "also when b has no webhook");
+    }
 }

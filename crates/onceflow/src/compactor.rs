@@ -9,7 +9,7 @@ use event::Clock as _;
 use event::source::Stop;
 use lake::compact::{Compaction, Phase, Progress};
 use pipe::Session;
-use pipe::tables::{Table, TableError, tables};
+use pipe::tables::{Table, tables};
 
 use crate::tap::{CompactRequests, TableAnswer};
 use crate::test_clock::OffsetClock;
@@ -24,8 +24,6 @@ pub(crate) struct Compactor<'a> {
     clock: OffsetClock,
     requests: CompactRequests,
     over: AtomicBool,
-    /// Held while a table is compacted: one at a time.
-    at_work: Mutex<()>,
 }
 
 impl<'a> Compactor<'a> {
@@ -40,7 +38,6 @@ impl<'a> Compactor<'a> {
             clock: clock.clone(),
             requests,
             over: AtomicBool::new(false),
-            at_work: Mutex::new(()),
         }
     }
 
@@ -70,7 +67,7 @@ impl<'a> Compactor<'a> {
 
     /// The sources have ended, and all minutes are closed.
     pub(crate) fn compact_all(&self, stop: &Stop) {
-        for table in self.tables.iter().filter(|table| table.automatic && table.lake.is_dir()) {
+        for table in self.tables.iter().filter(|table| table.automatic) {
             self.compact_and_log(table, stop);
         }
     }
@@ -79,7 +76,7 @@ impl<'a> Compactor<'a> {
         if !table.lake.is_dir() {
             return; // nothing was delivered yet
         }
-        match self.compact(table, &lake::compact::Quiet, stop) {
+        match self.session.compact(table, &lake::compact::Quiet, stop) {
             Ok(done) => {
                 for line in remarks(&done) {
                     tracing::warn!(lake = %table.lake.display(), "{line}");
@@ -94,21 +91,11 @@ impl<'a> Compactor<'a> {
         }
     }
 
-    fn compact(
-        &self,
-        table: &Table,
-        progress: &dyn Progress,
-        stop: &Stop,
-    ) -> Result<Compaction, TableError> {
-        let _one_at_a_time = self.at_work.lock();
-        self.session.compact(table, progress, stop)
-    }
-
     /// Compacts all tables now.
     pub(crate) fn on_request(&self, progress: &dyn Progress, stop: &Stop) -> Vec<TableAnswer> {
         let there = self.tables.iter().filter(|table| table.lake.is_dir());
         let answer = |table: &Table| {
-            let (done, error) = match self.compact(table, progress, stop) {
+            let (done, error) = match self.session.compact(table, progress, stop) {
                 Ok(done) => (Some(done), None),
                 Err(error) => (None, Some(error.to_string())),
             };
