@@ -31,7 +31,7 @@ demo: build ## Builds, then runs the main job on real events and shows what happ
 	@"$(ONCEFLOW)" demo
 
 build: ## The release build
-	@cargo build --release $(FLAGS)
+	@cargo build --release $(FLAGS) --no-default-features
 
 test: fmt clippy python unit deny ## Every check that a change must pass
 

@@ -109,6 +109,7 @@ fn main() {
             positions: Vec::new(),
             message_ids: Vec::new(),
             parked: Vec::new(),
+            letters: vec![],
             staged: Vec::new(),
             counters: CounterChange::default(),
         };

@@ -2,8 +2,10 @@
 
 use bytes::Bytes;
 
+use crate::death::Death;
 use crate::outcome::{Fate, Marks};
 use crate::position::{Offset, ShardId};
+use crate::replay::Replay;
 
 /// No time: the source or the payload gave none.
 pub const NO_TIME: i64 = i64::MIN;
@@ -32,7 +34,7 @@ impl Span {
     }
 }
 
-/// One event of a batch: numbers that point into the batch's buffers. Kept small (72 bytes),
+/// One event of a batch: numbers that point into the batch's buffers. Kept small (96 bytes),
 /// since a batch holds tens of thousands and every stage walks over them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Event {
@@ -52,6 +54,9 @@ pub struct Event {
     pub window_ms: i64,
     /// Index into the pipe's table of event types.
     pub type_id: u32,
+    /// The sinks that it goes to, bit `n` for the pipe's sink `n`; routing sets it. A sink that
+    /// the event dies at, or that holds it since an earlier attempt, loses its bit.
+    pub routes: u64,
     /// Where the event stands on its way.
     pub fate: Fate,
     /// Why it was let through, where a strict reading would not.
@@ -74,6 +79,35 @@ pub enum Offsets {
     Mixed(Mixed),
     /// Messages of a queue: each has an id instead of a position, and is acknowledged by itself.
     Messages(Messages),
+    /// Events without a place in a source: their positions were settled before (parked events), or
+    /// they never had one (replays). Positions only tell them apart.
+    Nowhere(Vec<Offset>),
+}
+
+/// The partition keys of a batch's events (of a Kinesis record, a message group), in one buffer.
+/// Empty where the source gives none.
+#[derive(Clone, Debug, Default)]
+pub struct PartitionKeys {
+    /// The keys, one after another.
+    pub bytes: Vec<u8>,
+    /// The key of each event; either empty or as long as the batch.
+    pub spans: Vec<Span>,
+}
+
+impl PartitionKeys {
+    /// Adds the key of the next event; every event before it has one, be it empty.
+    pub fn push(&mut self, key: &[u8]) {
+        let start = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
+        self.bytes.extend_from_slice(key);
+        self.spans.push(Span { start, len: u32::try_from(key.len()).unwrap_or(u32::MAX) });
+    }
+
+    /// The key of event `index`; `None` where its source gives none.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<&[u8]> {
+        let span = self.spans.get(index)?;
+        (span.len > 0).then(|| span.of(&self.bytes))
+    }
 }
 
 /// Where the events of a mixed extent stand: [`Extent::shard`], [`Extent::start`],
@@ -186,7 +220,13 @@ pub struct Batch {
     pub extents: Vec<Extent>,
     /// Why some were rejected; [`Fate::Rejected`] points here.
     pub rejections: Vec<Rejection>,
-    /// These events waited for a key and were received with an earlier batch: they are not counted
+    /// Why some died; [`Fate::Dead`] points here.
+    pub deaths: Vec<Death>,
+    /// What their source keeps in order.
+    pub partition_keys: PartitionKeys,
+    /// Somebody asked for these events to come again.
+    pub replay: Option<Box<Replay>>,
+    /// These events were unsettled and were received with an earlier batch: they are not counted
     /// as received again.
     pub carried: bool,
     /// Payloads too long for the buffer, by event index.
@@ -222,6 +262,26 @@ impl Batch {
         {
             event.fate = Fate::Rejected(number);
             self.rejections.push(Rejection { reason, detail });
+        }
+    }
+
+    /// Event `index` dies. One that died before keeps its first death.
+    pub fn kill(&mut self, index: usize, death: Death) {
+        let number = u32::try_from(self.deaths.len()).unwrap_or(u32::MAX);
+        if let Some(event) = self.events.get_mut(index)
+            && !matches!(event.fate, Fate::Dead(_))
+        {
+            event.fate = Fate::Dead(number);
+            self.deaths.push(death);
+        }
+    }
+
+    /// What `event` died of, if it did.
+    #[must_use]
+    pub fn death(&self, event: &Event) -> Option<&Death> {
+        match event.fate {
+            Fate::Dead(number) => self.deaths.get(number as usize),
+            _ => None,
         }
     }
 
@@ -274,6 +334,10 @@ impl Batch {
             }
             Offsets::Listed(offsets) => {
                 let start = offsets.get(index - events.start).copied().unwrap_or(extent.start);
+                (start, start.next())
+            }
+            Offsets::Nowhere(offsets) => {
+                let start = offsets.get(index - events.start).copied().unwrap_or_default();
                 (start, start.next())
             }
             Offsets::Mixed(mixed) => {

@@ -10,16 +10,20 @@
 
 pub mod batch;
 pub mod clock;
+pub mod death;
 pub mod ids;
 pub mod json;
 pub mod outcome;
 pub mod path;
 pub mod position;
+pub mod replay;
 pub mod sink;
 pub mod source;
 
 pub use batch::{Batch, Event, Extent, Rejection, Span};
 pub use clock::{Clock, SystemClock, TestClock};
+pub use death::{Attempt, Death};
 pub use ids::{BatchNumber, Epoch, LedgerId};
 pub use outcome::{Fate, Marks, Outcome};
 pub use position::{Offset, ShardId};
+pub use replay::{Replay, Replayed};

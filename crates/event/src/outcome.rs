@@ -72,8 +72,14 @@ pub enum Fate {
     Filtered,
     /// Not usable; the reason is [`crate::Batch::rejections`] at this index.
     Rejected(u32),
-    /// Its key is in flight elsewhere: it leaves this batch and joins a later one.
+    /// It can't settle in this batch: its key is in flight elsewhere, it is tried again later, or
+    /// it goes behind one that is. It leaves this batch and joins a later one.
     Waits,
+    /// Written whole into the ledger by this batch's record, because it is unsettled for long: its
+    /// source can forget it, but it has no outcome yet.
+    Parked,
+    /// It can't be delivered; [`crate::Batch::deaths`] at this index says why.
+    Dead(u32),
     /// Settled by an earlier run; recovery drops it and counts it as `reread`.
     Reread,
 }
@@ -87,8 +93,17 @@ impl Fate {
             Self::Duplicate | Self::Redelivered => Some(Outcome::Duplicate),
             Self::Filtered => Some(Outcome::Filtered),
             Self::Rejected(_) => Some(Outcome::Rejected),
-            Self::Undecided | Self::Waits | Self::Reread => None,
+            Self::Dead(_) => Some(Outcome::Dead),
+            Self::Undecided | Self::Waits | Self::Parked | Self::Reread => None,
         }
+    }
+
+    /// Whether its source can forget the event once the batch's record is durable: it has an
+    /// outcome, or is parked in the ledger. This, and not the outcome, decides on positions,
+    /// message ids and acknowledgements.
+    #[must_use]
+    pub const fn leaves_source(self) -> bool {
+        self.outcome().is_some() || matches!(self, Self::Parked)
     }
 }
 

@@ -219,6 +219,71 @@ impl Publisher for NothingToPublish {
     }
 }
 
+/// An event that a sink can never take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Its index in the batch.
+    pub event: u32,
+    /// Stable name of the reason, e.g. `too_large`; a metric label.
+    pub class: &'static str,
+    /// For a person.
+    pub message: String,
+}
+
+/// A sink that delivers at once and can't take back: in step 3 of a batch's way, before the others
+/// stage. A crash between delivery and commit delivers again, so it is at best `effectively once`.
+pub trait Deliverer: Send {
+    /// Its name within the pipe.
+    fn name(&self) -> &str;
+
+    /// What it promises.
+    fn guarantee(&self) -> Guarantee;
+
+    /// How many events one call should get at most: what it can have under way at once. The pipe
+    /// looks after each call whether the sink is down.
+    fn wave_events_max(&self) -> usize;
+
+    /// Delivers, and answers for each of `rows.events` in their order. Returns within the sink's
+    /// own timeout, and soon after `stop` was asked; what was not tried by then is
+    /// [`Delivery::NotTried`].
+    fn deliver(&mut self, rows: &Rows<'_>, stop: &crate::source::Stop) -> Vec<Delivery>;
+}
+
+/// What became of one event at a [`Deliverer`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// The receiver has it.
+    Delivered,
+    /// It was not tried; costs no attempt.
+    NotTried,
+    /// The receiver doesn't have it.
+    Failed(Failure),
+}
+
+/// Why a delivery failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Stable name of the error's kind, e.g. `http_429`, `timeout`; a metric label.
+    pub class: String,
+    /// What was said, for a person.
+    pub message: String,
+    /// Whether it may go well later.
+    pub kind: FailureKind,
+    /// Not to be tried before, if the receiver said so (`Retry-After`).
+    pub retry_after: Option<std::time::Duration>,
+}
+
+/// Whether a failed delivery may go well later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The same would fail again, whenever it is tried.
+    Deterministic,
+    /// The receiver answered, and said no for now.
+    Transient,
+    /// The receiver didn't answer: it, or the way there, is down.
+    Unreachable,
+}
+
 /// A sink can't go on.
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
@@ -239,6 +304,10 @@ pub enum SinkError {
         #[source]
         error: std::io::Error,
     },
+    /// The sink can never take some of the events; nothing of the call remains. The events die,
+    /// and the rest is staged without them.
+    #[error("{} events can't be taken, the first because: {}", .0.len(), .0.first().map_or("", |first| first.message.as_str()))]
+    Refused(Vec<Refusal>),
     /// What lies at the destination is not what the ledger remembers, or not ours.
     #[error("{what}. {help}")]
     Foreign {

@@ -120,6 +120,7 @@ fn pipe_run(config: &PipeConfig, data_dir: &Path) -> PipeRun {
             SinkKind::Lake(lake) => ("lake", Some(absolute(&lake.path))),
             SinkKind::Kinesis(_) => ("kinesis", None),
             SinkKind::Sqs(_) => ("sqs", None),
+            SinkKind::Http(_) => ("http", None),
         };
         SinkRun { name: sink.name.clone(), kind: kind.to_owned(), path }
     });

@@ -21,8 +21,8 @@ use lake::{By, StagingOptions, StagingSink};
 
 use crate::broker_parts;
 use crate::config::{
-    self, ClockChoice, DedupConfig, LakeTime, Late, PipeConfig, SinkConfig, SinkKind, SourceConfig,
-    TypePattern,
+    self, ClockChoice, DedupConfig, LakeTime, Late, OnDuplicateOfDead, PipeConfig, SinkConfig,
+    SinkKind, SourceConfig, TypePattern,
 };
 use crate::engine::{Parts, PipeError};
 use crate::prepare::{Fields, NO_WINDOW, PreparePlan};
@@ -145,9 +145,15 @@ fn scope(dedup: &DedupConfig) -> ScopeDeclaration {
             late: match dedup.late {
                 Late::Reject => LatePolicy::Reject,
                 Late::Pass => LatePolicy::Pass,
+                Late::DeadLetter => LatePolicy::DeadLetter,
             },
             clock_ahead_max_ms: millis(dedup.clock_ahead_max),
             source_idle_max_ms: millis(dedup.source_idle_max),
+            on_duplicate_of_dead: match dedup.on_duplicate_of_dead {
+                OnDuplicateOfDead::Auto => dedup::scope::OnDuplicateOfDead::Auto,
+                OnDuplicateOfDead::Admit => dedup::scope::OnDuplicateOfDead::Admit,
+                OnDuplicateOfDead::Suppress => dedup::scope::OnDuplicateOfDead::Suppress,
+            },
         },
     }
 }
@@ -238,6 +244,7 @@ fn one_sink(
         }
         SinkKind::Kinesis(kinesis) => broker_parts::stream_sink(kinesis, identity, shared)?,
         SinkKind::Sqs(sqs) => broker_parts::queue_sink(sqs, identity, shared)?,
+        SinkKind::Http(_) => return Err(PipeError::Config("http isn't built yet".into())),
     })
 }
 

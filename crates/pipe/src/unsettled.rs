@@ -105,7 +105,9 @@ impl Unsettled {
                     attributes: attributes(batch, index),
                     place: match &extent.offsets {
                         Offsets::Contiguous { .. } => Place::Line,
-                        Offsets::Listed(_) | Offsets::Mixed(_) => Place::Number,
+                        Offsets::Listed(_) | Offsets::Mixed(_) | Offsets::Nowhere(_) => {
+                            Place::Number
+                        }
                         Offsets::Messages(messages) => {
                             Place::Message { until_ms: messages.until_ms }
                         }

@@ -108,7 +108,7 @@ pub(super) fn settled_ids(batch: &Batch) -> impl Iterator<Item = u128> + '_ {
             _ => &[],
         };
         let events = batch.events.get(range).unwrap_or(&[]);
-        let settled = ids.iter().zip(events).filter(|(_, event)| event.fate.outcome().is_some());
+        let settled = ids.iter().zip(events).filter(|(_, event)| event.fate.leaves_source());
         settled.map(|(id, _)| *id)
     })
 }

@@ -28,7 +28,7 @@ pub use self::options::{LedgerOptions, PipeDeclaration, Random, ScopeDeclaration
 pub use self::pipe::{PendingCommit, PipeLedger};
 pub use self::read_only::read_only;
 pub use self::settlement::{
-    CounterChange, MessageIdChange, ParkedChange, PositionChange, Settlement,
+    CounterChange, Left, LetterChange, MessageIdChange, ParkedChange, PositionChange, Settlement,
 };
 pub use crate::error::{
     ClockSetBack, Damaged, DiskFull, FolderIo, LedgerError, Locked, NewerVersion, NoLedger,

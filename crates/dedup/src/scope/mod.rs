@@ -19,7 +19,7 @@ mod waiters;
 pub use crate::index::WINDOWS_MAX;
 pub use committed::{CommittedKey, DeadState, FOREVER_MS, KeyState};
 pub use ids::{PipeId, SourceId};
-pub use options::{DedupClock, LatePolicy, ScopeOptions};
+pub use options::{DedupClock, LatePolicy, OnDuplicateOfDead, ScopeOptions};
 
 use event::{Batch, BatchNumber, Fate, Offset, ShardId};
 

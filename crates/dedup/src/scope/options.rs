@@ -20,9 +20,24 @@ pub enum LatePolicy {
     Reject,
     /// It goes on with [`event::Marks::LATE`], deduplicated against what is still remembered.
     Pass,
+    /// It dies: its letter can be replayed.
+    DeadLetter,
 }
 
-/// A scope's rules of time. One for all pipes of the scope.
+/// What becomes of a copy of a dead event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnDuplicateOfDead {
+    /// One with the same body is a duplicate while the event would die again under the same plan,
+    /// and admitted else; one with another body is admitted, and marked.
+    #[default]
+    Auto,
+    /// Every copy is admitted.
+    Admit,
+    /// Every copy is a duplicate.
+    Suppress,
+}
+
+/// A scope's rules of time, and of dead events. One for all pipes of the scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScopeOptions {
     /// Which time counts.
@@ -36,6 +51,8 @@ pub struct ScopeOptions {
     pub clock_ahead_max_ms: i64,
     /// A source without events for this long no longer holds the scope's keys; ms.
     pub source_idle_max_ms: i64,
+    /// What becomes of a copy of a dead event.
+    pub on_duplicate_of_dead: OnDuplicateOfDead,
 }
 
 impl Default for ScopeOptions {
@@ -46,6 +63,7 @@ impl Default for ScopeOptions {
             late: LatePolicy::Reject,
             clock_ahead_max_ms: 300_000,
             source_idle_max_ms: 3_600_000,
+            on_duplicate_of_dead: OnDuplicateOfDead::Auto,
         }
     }
 }

@@ -9,7 +9,8 @@ mod parked;
 mod tally;
 
 pub(crate) use apply::{Misfit, StateLimits, Verdict};
-pub use parked::{Attempt, ParkedEvent};
+pub use event::Attempt;
+pub use parked::ParkedEvent;
 pub use tally::{MinuteBucket, Tally};
 
 use std::collections::{BTreeMap, BTreeSet};

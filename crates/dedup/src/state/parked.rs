@@ -1,6 +1,6 @@
 //! An event that can't settle for a while, whole.
 
-use event::{Marks, Offset, ShardId};
+use event::{Attempt, Marks, Offset, ShardId};
 
 use super::tally::MinuteBucket;
 
@@ -45,15 +45,4 @@ impl ParkedEvent {
     pub const fn minute(&self) -> MinuteBucket {
         MinuteBucket::of(self.received_ms)
     }
-}
-
-/// One attempt to deliver an event.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attempt {
-    /// When; ms since the Unix epoch.
-    pub at_ms: i64,
-    /// The sink.
-    pub sink: String,
-    /// What it said.
-    pub error: String,
 }

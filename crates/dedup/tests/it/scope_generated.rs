@@ -8,7 +8,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use dedup::scope::{
-    CommittedKey, DedupClock, FOREVER_MS, LatePolicy, PipeId, Scope, ScopeOptions, SourceId,
+    CommittedKey, DedupClock, FOREVER_MS, LatePolicy, OnDuplicateOfDead, PipeId, Scope,
+    ScopeOptions, SourceId,
 };
 use event::batch::NO_TIME;
 use event::{Batch, BatchNumber, Offset, ShardId};
@@ -75,6 +76,7 @@ fn options(dice: &mut Dice) -> ScopeOptions {
         late: dice.of(&[LatePolicy::Reject, LatePolicy::Pass]),
         clock_ahead_max_ms: dice.of(&[0, 10, 1_000]),
         source_idle_max_ms: dice.of(&[10, 1_000, 1 << 40]),
+        on_duplicate_of_dead: OnDuplicateOfDead::default(),
     }
 }
 

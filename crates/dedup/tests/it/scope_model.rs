@@ -281,7 +281,7 @@ impl Model {
         }
         match (amiss, self.options.late) {
             (None, _) => Ok((time, false)),
-            (Some(_), LatePolicy::Pass) => Ok((time, true)),
+            (Some(_), LatePolicy::Pass | LatePolicy::DeadLetter) => Ok((time, true)),
             (Some(reason), LatePolicy::Reject) => {
                 Err(Decision { fate: reason, recorded_ms: Some(time) })
             }

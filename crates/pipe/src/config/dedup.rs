@@ -31,6 +31,8 @@ pub struct DedupConfig {
     pub missing_key: MissingKey,
     /// What becomes of a duplicate with another body.
     pub on_other_body: OnOtherBody,
+    /// What becomes of a copy of a dead event.
+    pub on_duplicate_of_dead: OnDuplicateOfDead,
     /// How far ahead of the wall clock an event's time may be and still move the watermark.
     pub clock_ahead_max: Duration,
     /// Without events for this long, the watermark follows the wall clock.
@@ -64,6 +66,21 @@ pub enum Late {
     Reject,
     /// It is delivered, and marked.
     Pass,
+    /// It becomes a dead letter.
+    DeadLetter,
+}
+
+/// What becomes of a copy of a dead event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnDuplicateOfDead {
+    /// One with the same body is a duplicate while the event would die again under the same
+    /// config, else it is admitted; one with another body is admitted, and marked.
+    #[default]
+    Auto,
+    /// Every copy is admitted.
+    Admit,
+    /// Every copy is a duplicate.
+    Suppress,
 }
 
 /// What becomes of an event without key.
@@ -111,6 +128,7 @@ pub(crate) fn build(
         across_types: section.flag("across_types")?,
         clock: clock?,
         lateness: section.duration("lateness")?,
+        on_duplicate_of_dead: OnDuplicateOfDead::default(),
         late: match section.word("late")? {
             "pass" => Late::Pass,
             _ => Late::Reject,

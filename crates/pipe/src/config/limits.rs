@@ -32,6 +32,12 @@ pub struct LimitsConfig {
     pub unsettled_events_max: u64,
     /// Their bytes, before the source pauses; at least the largest event.
     pub unsettled_bytes_max: u64,
+    /// An event that is unsettled for longer is parked: kept whole in the ledger.
+    pub park_after: Duration,
+    /// Bytes of parked events, past which the source pauses.
+    pub parked_bytes_max: u64,
+    /// Dead events whose keys are kept, past which the pipe stops.
+    pub dead_letters_max: u64,
     /// Event types with counters of their own; further ones count as `other`.
     pub types_max: u64,
     /// Minutes that the ledger counts one by one.
@@ -120,6 +126,9 @@ pub(crate) fn limits(pipe: &Section, problems: &mut Problems<'_>) -> Option<Limi
     Some(LimitsConfig {
         unsettled_events_max: section.count("unsettled_events_max")?,
         unsettled_bytes_max: section.count("unsettled_bytes_max")?,
+        park_after: Duration::from_secs(10),
+        parked_bytes_max: 256 << 20,
+        dead_letters_max: 1_000_000,
         types_max: section.count("types_max")?,
         counter_minutes_max: section.count("counter_minutes_max")?,
         storage_bytes_max,

@@ -14,8 +14,10 @@ mod across;
 mod broker_name;
 mod check;
 mod dedup;
+mod delivery;
 mod docs;
 mod envelope;
+mod http;
 mod keys;
 mod limits;
 mod pattern;
@@ -38,9 +40,16 @@ mod yaml;
 
 use std::path::{Path, PathBuf};
 
-pub use self::dedup::{ClockChoice, DedupConfig, Late, MissingKey, OnOtherBody, TypePattern};
+pub use self::dedup::{
+    ClockChoice, DedupConfig, Late, MissingKey, OnDuplicateOfDead, OnOtherBody, TypePattern,
+};
+pub use self::delivery::{
+    AfterReplay, ArchiveConfig, CircuitConfig, DeadLetterConfig, EnrichConfig, EnrichFrom,
+    EnrichMissing, OrderConfig, PatternKind, RetryConfig, RouteConfig,
+};
 pub use self::docs::docs_markdown;
 pub use self::envelope::{EnvelopeConfig, EnvelopeTime, ValidateConfig};
+pub use self::http::{HttpAuth, HttpBody, HttpConfig};
 pub use self::limits::{BatchConfig, LimitsConfig, RejectedConfig};
 pub use self::pipe::PipeConfig;
 pub use self::problem::{ConfigError, ConfigErrors};

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use super::check::{self, At};
 use super::dedup::{self, DedupConfig};
+use super::delivery::{
+    ArchiveConfig, DeadLetterConfig, EnrichConfig, OrderConfig, PatternKind, RouteConfig,
+};
 use super::envelope::{self, EnvelopeConfig, ValidateConfig};
 use super::keys::PIPE;
 use super::limits::{self, BatchConfig, LimitsConfig, RejectedConfig};
@@ -36,14 +39,26 @@ pub struct PipeConfig {
     pub validate: Option<ValidateConfig>,
     /// Which events go on: an event pattern that [`crate::stage::filter::Pattern`] compiles.
     pub filter: Option<serde_json::Value>,
+    /// Which operators it may have.
+    pub filter_kind: PatternKind,
     /// What makes two events the same; `None`: every event passes.
     pub dedup: Option<DedupConfig>,
+    /// What is added to events, in order, before `transform`.
+    pub enrich: Vec<EnrichConfig>,
     /// Changes, in order; empty: payloads are written as they came.
     pub transform: Vec<TransformConfig>,
     /// Where it delivers, at least one; names are unique.
     pub sinks: Vec<SinkConfig>,
+    /// Which of the sinks an event goes to.
+    pub route: RouteConfig,
+    /// Which events must not overtake each other.
+    pub order: OrderConfig,
     /// Where rejected events are kept.
     pub rejected: RejectedConfig,
+    /// Where dead letters go, where a sink says nothing else.
+    pub dead_letter: DeadLetterConfig,
+    /// What is kept of everything that the source gave; `None`: nothing.
+    pub archive: Option<ArchiveConfig>,
     /// What keeps it bounded.
     pub limits: LimitsConfig,
     /// When to raise an alarm.
@@ -146,10 +161,16 @@ fn build(section: Section, errors_before: usize, problems: &mut Problems<'_>) ->
             envelope: envelope?,
             validate,
             filter,
+            filter_kind: PatternKind::default(),
             dedup: dedup.clone(),
+            enrich: Vec::new(),
             transform: transform?,
             sinks,
+            route: RouteConfig::default(),
+            order: OrderConfig::default(),
             rejected: rejected?,
+            dead_letter: DeadLetterConfig::default(),
+            archive: None,
             limits: limits?,
             alarms: alarms?,
             tests: tests?,

@@ -6,7 +6,9 @@ use std::time::Duration;
 use event::path::FieldPath;
 
 use super::broker_name;
+use super::delivery::{CircuitConfig, DeadLetterConfig, RetryConfig};
 use super::envelope;
+use super::http::HttpConfig;
 use super::place::Place;
 use super::problem::Problems;
 use super::section::{Section, Value};
@@ -15,10 +17,18 @@ use super::section::{Section, Value};
 const RESERVED_NAME: &str = "rejected";
 
 /// One place where a pipe delivers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SinkConfig {
     /// Its name, unique in the pipe; the kind's name by default.
     pub name: String,
+    /// Only events that this pattern takes, as they stand after all transforms; `None`: all.
+    pub matches: Option<serde_json::Value>,
+    /// When a failed delivery is tried again: the sink's own, else the pipe's.
+    pub retry: RetryConfig,
+    /// When it counts as down: the sink's own, else the pipe's.
+    pub circuit: CircuitConfig,
+    /// Where its dead letters go; `None`: where the pipe's do.
+    pub dead_letter: Option<DeadLetterConfig>,
     /// What it is.
     pub kind: SinkKind,
 }
@@ -36,6 +46,8 @@ pub enum SinkKind {
     Kinesis(KinesisSinkConfig),
     /// An embedded queue.
     Sqs(SqsSinkConfig),
+    /// A receiver that is called over HTTP.
+    Http(HttpConfig),
 }
 
 /// An embedded stream.
@@ -203,7 +215,18 @@ fn one(pipe: &Section, sink: &Section, problems: &mut Problems<'_>) -> Option<Pl
             .help("that is the name of the sink for rejected events");
         return None;
     }
-    Some(PlacedSink { config: SinkConfig { name, kind: kind? }, place, path_place })
+    Some(PlacedSink {
+        config: SinkConfig {
+            name,
+            matches: None,
+            retry: RetryConfig::default(),
+            circuit: CircuitConfig::default(),
+            dead_letter: None,
+            kind: kind?,
+        },
+        place,
+        path_place,
+    })
 }
 
 fn file(

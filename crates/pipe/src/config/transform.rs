@@ -41,6 +41,10 @@ pub enum TransformConfig {
         /// The fields, at least one.
         fields: Vec<FieldPath>,
     },
+    /// Makes a new payload from an EventBridge input template.
+    Template(String),
+    /// Runs a program in the Vector Remap Language.
+    Vrl(String),
 }
 
 /// Builds the transforms. `None`: one of them is wrong.

@@ -58,6 +58,7 @@ impl Commit {
             positions: positions(&decided.batch),
             message_ids,
             parked: Vec::new(),
+            letters: Vec::new(),
             staged: staged.outputs,
             counters: counters(&decided, &self.plan.types),
         };

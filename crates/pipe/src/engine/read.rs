@@ -50,7 +50,7 @@ impl Read {
                     continue;
                 }
                 // A source of messages knows by itself which of them were settled.
-                Offsets::Messages(_) => continue,
+                Offsets::Messages(_) | Offsets::Nowhere(_) => continue,
             }
             let Some(shard) = self.settled.get(&extent.shard) else { continue };
             let beyond = shard.settled_beyond.last().map_or(shard.settled_through, |last| last.1);

@@ -21,7 +21,7 @@ pub(super) fn positions(batch: &Batch) -> Vec<PositionChange> {
                 mixed_positions(mixed, batch.events.get(range).unwrap_or(&[]), &mut changes);
                 continue;
             }
-            Offsets::Messages(_) => continue,
+            Offsets::Messages(_) | Offsets::Nowhere(_) => continue,
         }
         let mut ranges: Vec<(Offset, Offset)> = Vec::new();
         let mut from = extent.start;
@@ -87,7 +87,7 @@ pub(super) fn message_ids(batch: &Batch, known: Vec<MemoryChange>) -> Vec<Messag
         let until_ms = messages.until_ms;
         let events = batch.events.get(range).unwrap_or(&[]);
         changes.extend(messages.ids.iter().zip(events).filter_map(|(&id, event)| {
-            let settled = event.fate.outcome().is_some() && event.fate != Fate::Redelivered;
+            let settled = event.fate.leaves_source() && event.fate != Fate::Redelivered;
             settled.then_some(MessageIdChange::Add { id, until_ms })
         }));
     }

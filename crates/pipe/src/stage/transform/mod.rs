@@ -84,7 +84,9 @@ pub fn mistake(step: &TransformConfig) -> Option<&'static str> {
             std::slice::from_ref(field)
         }
         TransformConfig::Drop { fields } => fields,
-        TransformConfig::Time { .. } => &[],
+        TransformConfig::Time { .. } | TransformConfig::Template(_) | TransformConfig::Vrl(_) => {
+            &[]
+        }
     };
     needs_a_name
         .iter()
@@ -203,6 +205,7 @@ fn kinds(step: &TransformConfig) -> Vec<Kind> {
             let kind = Target::of(from).map(|target| Kind::Rename(rename::Rename::new(target, to)));
             or_refuse(kind, "rename", from)
         }
+        TransformConfig::Template(_) | TransformConfig::Vrl(_) => Vec::new(),
         TransformConfig::Drop { fields } => {
             match fields.iter().find(|field| Target::of(field).is_none()) {
                 Some(field) => or_refuse(None, "drop", field),

@@ -276,6 +276,7 @@ fn by_tree(step: &TransformConfig, event: &mut Value) {
         *place = Value::Object(object);
     };
     match step {
+        TransformConfig::Template(_) | TransformConfig::Vrl(_) => {}
         TransformConfig::Drop { fields } => {
             for field in fields {
                 if let Some((mut object, name)) = parent(field, event) {
