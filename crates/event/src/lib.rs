@@ -26,4 +26,4 @@ pub use death::{Attempt, Death};
 pub use ids::{BatchNumber, Epoch, LedgerId};
 pub use outcome::{Fate, Marks, Outcome};
 pub use position::{Offset, ShardId};
-pub use replay::{Replay, Replayed};
+pub use replay::{Origin, Replay, Replayed};
