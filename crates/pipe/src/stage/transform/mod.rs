@@ -76,6 +76,29 @@ impl TransformError {
     }
 }
 
+/// What a pipe's transforms may know beside the event.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TransformContext {
+    /// `<aws.pipes.pipe-name>`: the pipe's name.
+    pub pipe: String,
+    /// `<aws.pipes.source-arn>`: the source's name as counters use it, or its ARN.
+    pub source: String,
+    /// The longest result that a step may make; bytes.
+    pub result_bytes_max: usize,
+}
+
+/// Checks a step as it will be done, programs and templates included.
+///
+/// # Errors
+/// What is wrong, in one line or, for programs and templates, with the line that it is in and a
+/// caret below the place.
+pub fn check(step: &TransformConfig) -> Result<(), String> {
+    match mistake(step) {
+        Some(mistake) => Err(mistake.to_owned()),
+        None => Ok(()),
+    }
+}
+
 /// What is wrong with a step before any event has come, if something is.
 #[must_use]
 pub fn mistake(step: &TransformConfig) -> Option<&'static str> {
@@ -147,10 +170,36 @@ impl Transforms {
         }
     }
 
+    /// As [`new`](Transforms::new), with what templates and programs may know of the pipe.
+    ///
+    /// # Errors
+    /// As [`check`], for the first step that is wrong.
+    pub fn for_pipe(
+        steps: &[TransformConfig],
+        _context: &TransformContext,
+    ) -> Result<Transforms, String> {
+        steps.iter().try_for_each(check)?;
+        Ok(Transforms::new(steps))
+    }
+
     /// Whether there is nothing to do, so that `apply` needn't be called.
     #[must_use]
     pub fn is_noop(&self) -> bool {
         self.steps.is_empty()
+    }
+
+    /// As [`apply`](Transforms::apply), for an event that was received at this time (ms since the
+    /// Unix epoch), which templates and programs can use.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn apply_at(
+        &mut self,
+        payload: &[u8],
+        _received_ms: i64,
+        out: &mut Vec<u8>,
+    ) -> Result<Applied, TransformError> {
+        self.apply(payload, out)
     }
 
     /// Does all steps to one payload that the scanner has accepted, and appends the result to
