@@ -9,9 +9,11 @@
 //! Start reading at [`file::source`], then [`file::sink`]; of brokers at [`kinesis::embedded`],
 //! [`sqs::embedded`] and [`spool`].
 
+pub mod archive;
 mod aws;
 mod broker_error;
 pub mod file;
+pub mod http;
 pub mod kinesis;
 mod pool;
 pub mod registry;
@@ -20,9 +22,11 @@ pub mod spool;
 pub mod sqs;
 pub mod stdout;
 
+pub use archive::{ArchiveOptions, ArchiveSink};
 pub use aws::Endpoint;
 pub use file::sink::{FileSink, FileSinkOptions};
 pub use file::source::{Compression, FilePattern, FileSource, FileSourceOptions};
+pub use http::{HttpAuth, HttpBody, HttpOptions};
 pub use kinesis::StreamStart;
 pub use kinesis::embedded::{StreamSource, StreamSourceOptions};
 pub use kinesis::endpoint::{RemoteStreamOptions, RemoteStreamSource};
