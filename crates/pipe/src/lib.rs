@@ -14,6 +14,7 @@ pub mod config;
 pub mod engine;
 pub mod plan;
 pub mod prepare;
+pub mod replay;
 pub mod run;
 pub mod stage;
 pub mod status;
@@ -23,5 +24,5 @@ pub mod trial;
 pub mod types;
 pub mod unsettled;
 
-pub use run::{PipeSummary, RunError, RunOptions, RunSummary, Session, run};
-pub use status::{Phase, PipeStatus};
+pub use run::{PipeSummary, RunError, RunOptions, RunSummary, Session, Tuning, run};
+pub use status::{CircuitState, DeliveryStatus, Phase, PipeStatus, SinkStatus};
