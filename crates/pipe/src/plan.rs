@@ -24,11 +24,14 @@ use crate::config::{
     self, ClockChoice, DedupConfig, LakeTime, Late, OnDuplicateOfDead, PipeConfig, SinkConfig,
     SinkKind, SourceConfig, TypePattern,
 };
+use crate::engine::planted::Planted;
 use crate::engine::{Parts, PipeError};
 use crate::prepare::{Fields, NO_WINDOW, PreparePlan};
+use crate::replay::{InboxOnly, Outbox, inbox};
 use crate::stage::filter::Pattern;
 use crate::stage::time::TimeFormat;
 use crate::stage::validate::Validator;
+use crate::status::PipeStatus;
 use crate::tap::TapHub;
 use crate::types::{Types, Windows};
 use crate::unsettled::UnsettledLimits;
@@ -54,6 +57,26 @@ pub struct Shared<'a> {
     pub taps: &'a TapHub,
     /// Read sources from their start.
     pub reread: bool,
+    /// A breakage, for `prove`.
+    pub planted: Option<Planted>,
+}
+
+/// What joins one pipe to the rest of the run.
+pub(crate) struct Wiring {
+    /// Where batches come from that were submitted.
+    pub(crate) outbox: Outbox,
+    /// The pipe doesn't read its source.
+    pub(crate) inbox_only: bool,
+    /// Where it says how it stands.
+    pub(crate) status: Arc<PipeStatus>,
+}
+
+impl Wiring {
+    /// A pipe that nobody submits to and nobody watches.
+    fn alone(name: &str) -> Self {
+        let status = Arc::new(PipeStatus::new(name));
+        Self { outbox: inbox().1, inbox_only: false, status }
+    }
 }
 
 /// Declares the pipe to the ledger and makes its parts.
@@ -61,10 +84,26 @@ pub struct Shared<'a> {
 /// # Errors
 /// [`PipeError`]: the ledger refuses the pipe, or its source can't be opened.
 pub fn build(config: &PipeConfig, shared: &Shared<'_>) -> Result<Parts, PipeError> {
+    build_wired(config, shared, Wiring::alone(&config.pipe))
+}
+
+/// As [`build`], for a pipe of a run.
+///
+/// # Errors
+/// As [`build`].
+pub(crate) fn build_wired(
+    config: &PipeConfig,
+    shared: &Shared<'_>,
+    wiring: Wiring,
+) -> Result<Parts, PipeError> {
     let ledger = shared.ledger.pipe(declaration(config))?;
-    let source = source(config, shared, &ledger)?;
+    let source = if wiring.inbox_only {
+        Box::new(InboxOnly::new(source_name(config)))
+    } else {
+        source(config, shared, &ledger)?
+    };
     let sinks = sinks(config, shared, &ledger)?;
-    assemble(config, shared, ledger, source, sinks)
+    assemble(config, shared, ledger, source, sinks, wiring)
 }
 
 /// As [`build`], with a source and sinks in place of those that the config names; the last one
@@ -79,7 +118,7 @@ pub(crate) fn build_around(
     sinks: Vec<Box<dyn Sink>>,
 ) -> Result<Parts, PipeError> {
     let ledger = shared.ledger.pipe(declaration(config))?;
-    assemble(config, shared, ledger, source, sinks)
+    assemble(config, shared, ledger, source, sinks, Wiring::alone(&config.pipe))
 }
 
 fn assemble(
@@ -88,6 +127,7 @@ fn assemble(
     ledger: Arc<PipeLedger>,
     source: Box<dyn Source>,
     sinks: Vec<Box<dyn Sink>>,
+    wiring: Wiring,
 ) -> Result<Parts, PipeError> {
     let plan = Arc::new(prepare_plan(config, &ledger)?);
     Ok(Parts {
@@ -108,6 +148,9 @@ fn assemble(
         drain_max: config.limits.drain_max,
         clock: Arc::clone(shared.clock),
         taps: shared.taps.clone(),
+        planted: shared.planted,
+        outbox: wiring.outbox,
+        status: wiring.status,
     })
 }
 

@@ -12,9 +12,11 @@ use event::source::Stop;
 use journal::{Disk, JournalConfig};
 
 use crate::config::{PipeConfig, SinkKind, SourceConfig};
+use crate::engine::planted::Planted;
 use crate::engine::threads::{self, Ended};
 use crate::engine::{Parts, PipeError, Totals};
-use crate::plan::{Shared, build};
+use crate::plan::{Shared, Wiring, build_wired};
+use crate::replay::{Inbox, Outbox, inbox};
 use crate::status::{Phase, PipeStatus};
 use crate::tap::TapHub;
 
@@ -35,6 +37,19 @@ pub struct RunOptions {
     pub taps: TapHub,
     /// Goes into the ledger.
     pub onceflow_version: String,
+    /// What `prove` sets; a run leaves it at its default.
+    pub tuning: Tuning,
+}
+
+/// What `prove` sets otherwise than a run does.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tuning {
+    /// Size of the ledger's journal segments, so that a short run fills several; bytes.
+    pub segment_bytes: Option<u64>,
+    /// Bytes of journal after which the ledger makes a checkpoint, likewise.
+    pub checkpoint_journal_bytes: Option<u64>,
+    /// A breakage that must be found.
+    pub planted: Option<Planted>,
 }
 
 /// What one pipe of a run did.
@@ -98,6 +113,7 @@ pub struct Session {
     ledger: Arc<Ledger>,
     broker: Option<Arc<Broker>>,
     pipes: Vec<Arc<PipeStatus>>,
+    inboxes: Vec<(Inbox, Outbox)>,
     refused: AtomicBool,
 }
 
@@ -165,6 +181,7 @@ impl Session {
             ledger,
             broker: None,
             pipes: configs.iter().map(status).collect(),
+            inboxes: configs.iter().map(|_| inbox()).collect(),
             refused: AtomicBool::new(false),
         })
     }
@@ -213,11 +230,31 @@ impl Session {
         &self.pipes
     }
 
+    /// Where events are submitted that shall come again into this pipe.
+    #[must_use]
+    pub fn inbox(&self, pipe: &str) -> Option<Inbox> {
+        let place = self.configs.iter().position(|config| config.pipe == pipe)?;
+        self.inboxes.get(place).map(|(inbox, _)| inbox.clone())
+    }
+
     /// Runs the pipes until their sources end or `stop` of the options is asked.
     ///
     /// # Errors
     /// [`RunError`]: a pipe can't start; nothing was read.
     pub fn run(&self) -> Result<Vec<PipeSummary>, RunError> {
+        self.run_with(false)
+    }
+
+    /// Runs the pipes without their sources, only for what is submitted to their inboxes, until
+    /// `stop` of the options is asked.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub fn run_inboxes(&self) -> Result<Vec<PipeSummary>, RunError> {
+        self.run_with(true)
+    }
+
+    fn run_with(&self, inbox_only: bool) -> Result<Vec<PipeSummary>, RunError> {
         let options = &self.options;
         let shared = Shared {
             data_dir: &options.data_dir,
@@ -227,10 +264,14 @@ impl Session {
             clock: &options.clock,
             taps: &options.taps,
             reread: options.reread,
+            planted: options.tuning.planted,
         };
         let mut parts = Vec::with_capacity(self.configs.len());
-        for (config, status) in self.configs.iter().zip(&self.pipes) {
-            let built = build(config, &shared).map_err(|error| {
+        let all = self.configs.iter().zip(&self.pipes).zip(&self.inboxes);
+        for ((config, status), (_, outbox)) in all {
+            let outbox = outbox.clone();
+            let wiring = Wiring { outbox, inbox_only, status: Arc::clone(status) };
+            let built = build_wired(config, &shared, wiring).map_err(|error| {
                 status.set(Phase::Failed(error.to_string()));
                 self.refused.store(true, Ordering::Release);
                 RunError::Pipe { pipe: config.pipe.clone(), error }
@@ -281,7 +322,14 @@ fn ledger_options(configs: &[PipeConfig], options: &RunOptions) -> LedgerOptions
     LedgerOptions {
         counter_minutes_max: bounded(minutes, defaults.counter_minutes_max),
         types_max: bounded(types, defaults.types_max),
-        journal: JournalConfig::default(),
+        checkpoint_journal_bytes: options
+            .tuning
+            .checkpoint_journal_bytes
+            .unwrap_or(defaults.checkpoint_journal_bytes),
+        journal: JournalConfig {
+            segment_bytes: options.tuning.segment_bytes.unwrap_or(defaults.journal.segment_bytes),
+            ..defaults.journal.clone()
+        },
         onceflow_version: options.onceflow_version.clone(),
         ..defaults
     }

@@ -9,10 +9,12 @@ use event::sink::{Publisher, SinkError, StagedOutput};
 use event::source::Acker;
 use event::{Batch, BatchNumber, Outcome};
 
+use super::planted::Planted;
 use super::settlement::{counters, message_ids, positions};
 use super::stage::StagedBatch;
 use super::{PipeError, Totals};
 use crate::prepare::PreparePlan;
+use crate::replay::Outbox;
 use crate::tap::{TAP_PAYLOAD_BYTES_MAX, TapEvent, TapHub};
 
 /// Commits batches, in order.
@@ -23,7 +25,11 @@ pub struct Commit {
     pub(super) acker: Box<dyn Acker>,
     pub(super) plan: Arc<PreparePlan>,
     pub(super) taps: TapHub,
+    pub(super) outbox: Outbox,
     pub(super) totals: Totals,
+    pub(super) planted: Option<Planted>,
+    /// Records that only a breakage made.
+    pub(super) records_planted: u64,
 }
 
 impl Commit {
@@ -37,6 +43,7 @@ impl Commit {
         staged: StagedBatch,
         wait_for_room: &mut dyn FnMut(&PipeError) -> bool,
     ) -> Result<(), PipeError> {
+        let number = self.planted_early(&staged.decided, &staged.outputs)?;
         for (index, pending) in staged.pending {
             pending().map_err(|error| PipeError::Sink { sink: self.sink_name(index), error })?;
         }
@@ -53,14 +60,18 @@ impl Commit {
             return Ok(());
         }
         let settlement = Settlement {
-            number: decided.number,
+            number,
             batch: &decided.batch,
             positions: positions(&decided.batch),
             message_ids,
             parked: Vec::new(),
             letters: Vec::new(),
             staged: staged.outputs,
-            counters: counters(&decided, &self.plan.types),
+            counters: {
+                let mut counters = counters(&decided, &self.plan.types);
+                self.planted.inspect(|planted| planted.counters(&mut counters));
+                counters
+            },
         };
         loop {
             match self.ledger.commit(&settlement).wait() {
@@ -78,10 +89,11 @@ impl Commit {
         self.taps.progress().settle(decided.batch.events.len() as u64);
         let staged = settlement.staged;
         decided.is_committed();
-        self.publish(decided.number, &staged, wait_for_room)?;
+        self.publish(number, &staged, wait_for_room)?;
         if !decided.batch.events.is_empty() {
             self.acker.settled(&decided.batch)?;
         }
+        self.outbox.settled(&decided.batch);
         if self.taps.is_watched() {
             self.show(&decided.batch);
         }
@@ -89,7 +101,7 @@ impl Commit {
     }
 
     /// Publishes, again and again where the sink has no room.
-    fn publish(
+    pub(super) fn publish(
         &mut self,
         number: BatchNumber,
         staged: &[(usize, StagedOutput)],
@@ -119,6 +131,11 @@ impl Commit {
             returned += tally.outcome(Outcome::Returned);
         }
         self.totals.add(batch, returned);
+    }
+
+    /// Nobody gets an answer any more.
+    pub(super) fn close(&self) {
+        self.outbox.close();
     }
 
     /// What the run did so far.

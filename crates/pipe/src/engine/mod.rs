@@ -18,6 +18,7 @@
 pub mod commit;
 pub mod decide;
 pub mod inline;
+pub mod planted;
 pub mod read;
 mod settlement;
 pub mod stage;
@@ -37,6 +38,8 @@ use event::{Batch, BatchNumber, Clock};
 pub use totals::Totals;
 
 use crate::prepare::PreparePlan;
+use crate::replay::Outbox;
+use crate::status::PipeStatus;
 use crate::tap::TapHub;
 use crate::unsettled::UnsettledLimits;
 
@@ -65,6 +68,12 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Who watches.
     pub taps: TapHub,
+    /// Batches that somebody submitted.
+    pub outbox: Outbox,
+    /// Where the pipe says how it stands.
+    pub status: Arc<PipeStatus>,
+    /// A breakage, for `prove`.
+    pub planted: Option<planted::Planted>,
 }
 
 /// A batch with its number and everything that is decided about it. Holds the keys that were

@@ -4,18 +4,26 @@ use event::batch::{Mixed, Offsets};
 use event::source::{BatchLimits, Received, ShardState, Source, SourceError, SourceState, Stop};
 use event::{Batch, Fate};
 
+use crate::replay::Outbox;
+
 /// Receives batches.
 pub struct Read {
     source: Box<dyn Source>,
     settled: SourceState,
     limits: BatchLimits,
+    outbox: Outbox,
 }
 
 impl Read {
     /// `settled` is what the ledger knew of the source at the start.
     #[must_use]
-    pub fn new(source: Box<dyn Source>, settled: SourceState, limits: BatchLimits) -> Self {
-        Self { source, settled, limits }
+    pub fn new(
+        source: Box<dyn Source>,
+        settled: SourceState,
+        limits: BatchLimits,
+        outbox: Outbox,
+    ) -> Self {
+        Self { source, settled, limits, outbox }
     }
 
     /// The next batch, with the positions marked [`Fate::Reread`] that recovery drops before they
@@ -24,6 +32,9 @@ impl Read {
     /// # Errors
     /// [`SourceError`].
     pub fn receive(&mut self, stop: &Stop) -> Result<Received, SourceError> {
+        if let Some(batch) = self.outbox.next() {
+            return Ok(Received::Batch(batch));
+        }
         let mut received = self.source.receive(&self.limits, stop)?;
         if let Received::Batch(batch) = &mut received {
             self.drop_settled(batch);

@@ -39,7 +39,7 @@ impl Steps {
         let plan = Arc::clone(&parts.plan);
         let settled = parts.ledger.source_state();
         Ok(Self {
-            read: Read::new(parts.source, settled, parts.batch),
+            read: Read::new(parts.source, settled, parts.batch, parts.outbox.clone()),
             preparer: Preparer::new(parts.plan),
             decide: Decide::new(Arc::clone(&parts.ledger), parts.batch, parts.unsettled),
             stage: Stage::new(parts.sinks, parts.clock),
@@ -50,7 +50,10 @@ impl Steps {
                 acker,
                 plan,
                 taps: parts.taps,
+                outbox: parts.outbox,
                 totals: Totals::default(),
+                planted: parts.planted,
+                records_planted: 0,
             },
         })
     }

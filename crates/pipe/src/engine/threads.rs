@@ -14,6 +14,7 @@ use event::source::{Received, Stop};
 
 use super::commit::Commit;
 use super::decide::Decide;
+use super::planted::Planted;
 use super::read::Read;
 use super::stage::{Stage, StageFailure, StagedBatch};
 use super::steps::Steps;
@@ -47,6 +48,7 @@ struct Line<'a> {
     /// The pipe can't go on.
     halt: Stop,
     failure: Mutex<Option<PipeError>>,
+    planted: Option<Planted>,
     drain_max: Duration,
     drain_began: Mutex<Option<Instant>>,
 }
@@ -107,6 +109,7 @@ pub fn run(parts: Parts, stop: &Stop) -> Result<Ended, PipeError> {
         stop,
         halt: Stop::default(),
         failure: Mutex::new(None),
+        planted: parts.planted,
         drain_max: parts.drain_max,
         drain_began: Mutex::new(None),
     };
@@ -291,7 +294,9 @@ fn stage_loop(
     next_step: &Sender<StagedBatch>,
     line: &Line<'_>,
 ) {
+    let mut one_is_lost = false;
     for mut decided in inbox {
+        line.planted.inspect(|it| it.between_steps(&mut decided.batch, &mut one_is_lost));
         let staged = loop {
             if line.halt.asked() {
                 return;
@@ -348,5 +353,6 @@ fn commit_loop(
             let _ = tokens.try_send(());
         }
     }
+    commit.close();
     commit.into_totals()
 }
