@@ -17,7 +17,7 @@ use gateway::{Gateway, GatewayOptions};
 use journal::{Disk, RealDisk};
 use pipe::config::PipeConfig;
 use pipe::tap::TapHub;
-use pipe::{PipeSummary, RunError, RunOptions, RunSummary, Session};
+use pipe::{PipeSummary, RunError, RunOptions, RunSummary, Session, Tuning};
 
 use crate::compactor::Compactor;
 use crate::exit::{Exit, Failure};
@@ -63,6 +63,7 @@ pub(crate) fn run(
         clock: Arc::new(clock.clone()),
         taps: taps.clone(),
         onceflow_version: env!("CARGO_PKG_VERSION").to_owned(),
+        tuning: Tuning::default(),
     };
     let note = Note::new(&plan.data_dir, Arc::clone(&disk), clock.clone(), &plan.configs);
     let requests = CompactRequests::default();

@@ -93,6 +93,7 @@ pub fn run(config: &PipeConfig, test: &PipeTest) -> Result<Trial, PipeError> {
         clock: &wall,
         taps: &taps,
         reread: false,
+        planted: None,
     };
     let shelf = Shelf::default();
     let source = GivenSource::new(test.given.clone(), clock.clone(), shelf.clone());

@@ -10,7 +10,7 @@ use console::show;
 use event::source::Stop;
 use journal::RealDisk;
 use pipe::tap::TapHub;
-use pipe::{RunOptions, Session};
+use pipe::{RunOptions, Session, Tuning};
 
 use super::load;
 use crate::compactor::{self, Compactor, Counted};
@@ -81,6 +81,7 @@ fn by_ourselves(
         clock: Arc::new(clock.clone()),
         taps: TapHub::default(),
         onceflow_version: env!("CARGO_PKG_VERSION").to_owned(),
+        tuning: Tuning::default(),
     };
     let session = Session::open_without_broker(&configs, &options)?;
     let compactor = Compactor::new(&session, clock, tap::CompactRequests::default());

@@ -216,6 +216,7 @@ pub(crate) fn add(
         clock: &clock,
         taps: &taps,
         reread: false,
+        planted: None,
     };
     let mut parts = build(config, &shared)?;
     parts.source = broker.source(per_batch, &parts.ledger.source_state(), clock);
@@ -232,6 +233,7 @@ pub(crate) fn run_options(data_dir: &Path) -> RunOptions {
         clock: Arc::new(event::SystemClock),
         taps: TapHub::default(),
         onceflow_version: "test".into(),
+        tuning: pipe::Tuning::default(),
     }
 }
 

@@ -64,6 +64,7 @@ impl Node {
             clock: &clock,
             taps: &taps,
             reread: false,
+            planted: None,
         };
         let mut parts = build(config, &shared).map_err(|error| error.to_string())?;
         parts.source = Box::new(UntilIdle::new(parts.source));
