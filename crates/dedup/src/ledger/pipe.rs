@@ -1,6 +1,7 @@
 //! A pipe's handle of the ledger.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use event::sink::{FileState, ScopeSecret, SinkIdentity, SinkState, StagedOutput};
@@ -29,6 +30,8 @@ pub struct PipeLedger {
     declared: Declared,
     /// Times of the scope as each batch was decided, oldest first.
     decided: Mutex<VecDeque<Decided>>,
+    /// Number of the last batch that was decided; written under the scope's lock.
+    decided_last: AtomicU64,
     scratch: Mutex<Scratch>,
 }
 
@@ -53,6 +56,7 @@ impl PipeLedger {
             sink_names: declaration.sinks,
             declared,
             decided: Mutex::new(VecDeque::new()),
+            decided_last: AtomicU64::new(0),
             scratch: Mutex::new(Scratch::default()),
         }
     }
@@ -132,19 +136,20 @@ impl PipeLedger {
         let Some(cell) = self.cell() else {
             let undecided = |event: &&mut Event| event.fate == Fate::Undecided;
             batch.events.iter_mut().filter(undecided).for_each(|event| event.fate = Fate::Deliver);
+            self.decided_last.store(number.0, Ordering::Release);
             return Reserved::default();
         };
         let now_ms = self.core().clock.now_ms();
         let source = SourceId(self.declared.source);
-        let (reserved, decided) = cell.with(|scope| {
+        cell.with(|scope| {
             let reserved = scope.reserve(self.pipe_id(), source, number, batch, now_ms);
             let watermark = scope.watermarks().find(|(of, _)| *of == source);
             let watermark_ms = watermark.map(|(_, watermark_ms)| watermark_ms);
             let recorded_max_ms = scope.recorded_max_ms();
-            (reserved, Decided { number, recorded_max_ms, watermark_ms })
-        });
-        lock(&self.decided).push_back(decided);
-        reserved
+            lock(&self.decided).push_back(Decided { number, recorded_max_ms, watermark_ms });
+            self.decided_last.store(number.0, Ordering::Release);
+            reserved
+        })
     }
 
     /// Lets go of the keys that batch `number` reserved: it will not commit, or not with them.
@@ -155,20 +160,28 @@ impl PipeLedger {
     }
 
     /// Events of batch `number` leave it although it reserved their keys. They are registered as
-    /// events that wait (see [`crate::scope::Scope::reserve`]) and come again in a later batch;
-    /// those that hold come before every other waiter of their key, the others after. Events that
-    /// were decided as duplicates of one that left must leave too: all up to the batch that this
-    /// answers with, the last one that was decided so far.
+    /// events that wait (see [`crate::scope::Scope::reserve`]) and come again in a later batch, as
+    /// [`Left`] says. Events that were decided as duplicates of one that left must leave too: all
+    /// up to the batch that this answers with, the last one that was decided so far. Whoever is
+    /// decided later waits for it by itself.
     pub fn leave(&self, number: BatchNumber, left: &[Left]) -> BatchNumber {
-        let _ = left;
-        lock(&self.decided).back().map_or(number, |last| last.number.max(number))
+        let last = || BatchNumber(self.decided_last.load(Ordering::Acquire)).max(number);
+        let Some(cell) = self.cell() else { return last() };
+        cell.with(|scope| {
+            scope.leave(self.pipe_id(), number, left);
+            last()
+        })
     }
 
-    /// The events of `batch` that hold a key which an event of another pipe waits for.
+    /// The events of `batch` that hold a key which an event of another pipe waits for, and would
+    /// get if they left (`Left::holds` false).
     #[must_use]
     pub fn awaited(&self, batch: &Batch) -> Vec<u32> {
-        let _ = batch;
-        Vec::new()
+        let awaited_in = |cell: &Arc<ScopeCell>| {
+            let awaited = || cell.with(|scope| scope.awaited(self.pipe_id(), batch));
+            cell.somebody_waits().then(awaited)
+        };
+        self.cell().and_then(awaited_in).unwrap_or_default()
     }
 
     /// The parked events that the ledger holds, registered as events that wait and hold their

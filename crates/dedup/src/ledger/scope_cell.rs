@@ -18,6 +18,7 @@ pub(super) struct ScopeCell {
     settled: Mutex<Vec<(PipeId, BatchNumber)>>,
     wakeups: AtomicU64,
     live_keys: AtomicU64,
+    waiting: AtomicU64,
 }
 
 impl ScopeCell {
@@ -28,6 +29,7 @@ impl ScopeCell {
             settled: Mutex::new(Vec::new()),
             wakeups: AtomicU64::new(0),
             live_keys: AtomicU64::new(0),
+            waiting: AtomicU64::new(0),
         };
         cell.with(|_| ());
         cell
@@ -65,6 +67,11 @@ impl ScopeCell {
         self.live_keys.load(Ordering::Relaxed)
     }
 
+    /// Whether any event waits for a key; as of the last decision or commit.
+    pub(super) fn somebody_waits(&self) -> bool {
+        self.waiting.load(Ordering::Acquire) > 0
+    }
+
     /// Who comes while the lock is taken leaves its note to the one that has it, which looks for
     /// notes once more after it let go.
     fn tell_if_free(&self) {
@@ -84,5 +91,6 @@ impl ScopeCell {
         }
         self.wakeups.store(scope.wakeups(), Ordering::Release);
         self.live_keys.store(scope.live_keys(), Ordering::Relaxed);
+        self.waiting.store(scope.waiting() as u64, Ordering::Release);
     }
 }

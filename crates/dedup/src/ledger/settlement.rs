@@ -90,10 +90,15 @@ pub enum LetterChange {
     },
 }
 
-/// An event that leaves its batch after its key was reserved.
+/// An event that leaves its batch after it was decided.
+///
+/// It comes again through [`crate::ledger::PipeLedger::reserve`]: undecided, with the same key,
+/// shard, start and time of receipt. The same message received at another time is another event.
 #[derive(Clone, Debug)]
 pub struct Left {
-    /// The event as it was decided: key, times and window.
+    /// The event as it was decided: key, times, window, and as fate either `Deliver` (it reserved
+    /// its key for the batch, and gives it back now) or `Duplicate` (it reserved none, and waits
+    /// for the original that left).
     pub event: Event,
     /// Its shard.
     pub shard: ShardId,
@@ -101,8 +106,9 @@ pub struct Left {
     pub start: Offset,
     /// When it was received; ms since the Unix epoch.
     pub received_ms: i64,
-    /// Its key stays its own until it comes again (a retry), and everybody else waits; or it lets
-    /// others go first (its pipe is paused).
+    /// `true` (a retry): nobody else gets its key before it comes again. `false`: an event with
+    /// fate `Deliver` lets all go first that wait for its key now (its pipe is paused), one with
+    /// fate `Duplicate` waits its turn by time of receipt.
     pub holds: bool,
 }
 

@@ -10,6 +10,7 @@
 mod committed;
 mod flights;
 mod ids;
+mod leave;
 mod options;
 mod reach;
 mod reserve;
@@ -199,20 +200,7 @@ impl Scope {
     pub fn release(&mut self, pipe: PipeId, number: BatchNumber, batch: &Batch) {
         let held = |event: &&event::Event| event.fate == Fate::Deliver && event.window_ms >= 0;
         for event in batch.events.iter().filter(held) {
-            let spot = Spot::of(event.key);
-            let mut held = None;
-            self.index.visit(spot, event.key, |place, entry| {
-                let own = entry.hold == Hold::Batch
-                    && entry.pipe == pipe.0
-                    && entry.number == number.0 as u32
-                    && entry.recorded_ms == event.recorded_ms;
-                if own && self.flights.in_flight(entry.pipe, entry.number) {
-                    held = Some(place);
-                }
-            });
-            if let Some(place) = held {
-                self.index.remove(spot, place);
-            }
+            self.let_go(pipe, number, event);
         }
         self.waiters.released(pipe, number);
     }

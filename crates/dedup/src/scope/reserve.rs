@@ -161,7 +161,9 @@ impl Desk<'_> {
         let start = position(batch, at);
         let shard = batch.extents.get(at.extent).map(|extent| extent.shard_of(at.index).clone());
         let known = shard.as_ref().and_then(|shard| self.waiters.get(self.pipe, shard, start));
-        let known = known.filter(|waiter| waiter.key == key);
+        // The same message received once more is another event: it waits for the first.
+        let known =
+            known.filter(|waiter| waiter.key == key && waiter.received_ms == at.received_ms);
         let (rank, recorded_ms, late) = match known {
             Some(waiter) => {
                 self.remember_time(batch, at, waiter.recorded_ms, waiter.late);
@@ -359,7 +361,8 @@ impl Desk<'_> {
             self.waiters.wait_for(pipe, number);
         }
         let Some(extent) = batch.extents.get(at.extent) else { return };
-        let waiter = Waiter { key, rank, recorded_ms, window_ms, late };
+        let received_ms = at.received_ms;
+        let waiter = Waiter { key, rank, received_ms, recorded_ms, window_ms, late };
         self.waiters.register(extent.shard_of(at.index), start, waiter);
     }
 }

@@ -21,4 +21,5 @@ mod scope;
 mod scope_generated;
 mod scope_keys;
 mod scope_kit;
+mod scope_leave;
 mod scope_model;

@@ -7,12 +7,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use dedup::ledger::Left;
 use dedup::scope::{
     CommittedKey, DedupClock, FOREVER_MS, LatePolicy, OnDuplicateOfDead, PipeId, Scope,
     ScopeOptions, SourceId,
 };
 use event::batch::NO_TIME;
-use event::{Batch, BatchNumber, Offset, ShardId};
+use event::{Batch, BatchNumber, Event, Fate, Marks, Offset, ShardId};
 
 use crate::scope_kit::{Dice, Incoming, batch, fates};
 use crate::scope_model::{Decision, Model, Progress};
@@ -29,6 +30,8 @@ struct Pipe {
     waiting: Vec<Incoming>,
     /// What `wakeups` said before the last reserve that left events waiting.
     wakeups_seen: Option<u64>,
+    /// Left their batch to be tried again, whenever their time comes.
+    retrying: Vec<Incoming>,
     /// To be submitted again after a release or a crash.
     again: Vec<Incoming>,
 }
@@ -116,8 +119,10 @@ impl World {
                 40..50 => self.submit_waiters(pipe, false),
                 50..52 => self.submit_waiters(pipe, true),
                 52..80 => self.commit(pipe),
-                80..85 => self.release(pipe),
-                85..97 => self.move_clock(),
+                80..83 => self.release(pipe),
+                83..87 => self.leave(pipe),
+                87..90 => self.retry(pipe),
+                90..97 => self.move_clock(),
                 97 => self.forget(),
                 98 => self.forget_waiter(pipe),
                 _ if self.dice.one_in(3) => self.crash(),
@@ -279,6 +284,103 @@ impl World {
         }
     }
 
+    /// Some events of a batch in flight leave it, all to be tried again or all to let others go
+    /// first; and what was called a duplicate of one of them leaves, too.
+    fn leave(&mut self, pipe: usize) {
+        let in_flight = self.pipes[pipe].in_flight.len() as u64;
+        if in_flight == 0 {
+            return;
+        }
+        let id = PipeId(pipe as u16);
+        let at = self.dice.below(in_flight) as usize;
+        let wakeups = self.scope.wakeups();
+        let (holds, part) = (self.dice.one_in(2), 1 + self.dice.below(8));
+        let mut batches = std::mem::take(&mut self.pipes[pipe].in_flight);
+        let batch = &batches[at];
+        let awaited = self.scope.awaited(id, &batch.batch);
+        let leaves = |index: usize| {
+            let event = &batch.batch.events[index];
+            event.fate == Fate::Deliver && event.window_ms >= 0
+        };
+        for (index, event) in batch.events.iter().enumerate() {
+            let recorded_ms = batch.batch.events[index].recorded_ms;
+            let expected = leaves(index) && self.model.is_awaited(id, event, recorded_ms);
+            assert_eq!(awaited.contains(&(index as u32)), expected, "{event:?}");
+        }
+        let go: Vec<usize> = (0..batch.events.len())
+            .filter(|&index| leaves(index))
+            .filter(|index| match holds {
+                true => self.dice.one_in(part),
+                false => awaited.contains(&(*index as u32)) || self.dice.one_in(20),
+            })
+            .collect();
+        let gone: Vec<Event> = go.iter().map(|&index| batch.batch.events[index]).collect();
+        self.send_off(pipe, &mut batches[at], &go, holds);
+        for later in batches.iter_mut().skip(at) {
+            let of_gone = |event: &Event| {
+                let reached = |gone: &Event| {
+                    gone.key == event.key
+                        && gone.recorded_ms.abs_diff(event.recorded_ms)
+                            < gone.window_ms.unsigned_abs()
+                };
+                event.fate == Fate::Duplicate && gone.iter().any(reached)
+            };
+            let events = later.batch.events.iter().enumerate();
+            let duplicates: Vec<usize> =
+                events.filter(|(_, event)| of_gone(event)).map(|(index, _)| index).collect();
+            self.send_off(pipe, later, &duplicates, false);
+        }
+        let own = &mut self.pipes[pipe];
+        own.in_flight = batches;
+        if own.wakeups_seen.is_none() {
+            own.wakeups_seen = Some(wakeups);
+        }
+    }
+
+    fn send_off(&mut self, pipe: usize, batch: &mut InFlight, indices: &[usize], holds: bool) {
+        let id = PipeId(pipe as u16);
+        let left: Vec<Left> = indices
+            .iter()
+            .map(|&index| {
+                let event = &batch.events[index];
+                Left {
+                    event: batch.batch.events[index],
+                    shard: event.shard.into(),
+                    start: event.start.into(),
+                    received_ms: event.received_ms,
+                    holds,
+                }
+            })
+            .collect();
+        self.scope.leave(id, BatchNumber(batch.number), &left);
+        for (&index, left) in indices.iter().zip(&left) {
+            let (event, held) = (&batch.events[index], left.event.fate == Fate::Deliver);
+            let times = (left.event.recorded_ms, left.event.marks.has(Marks::LATE));
+            self.model.leave(id, batch.number, event, times, (held, holds));
+            batch.batch.events[index].fate = Fate::Waits;
+            let own = &mut self.pipes[pipe];
+            if holds { &mut own.retrying } else { &mut own.waiting }.push(event.clone());
+            let word = match (held, holds) {
+                (true, true) => "left to retry",
+                (true, false) => "left for others",
+                _ => "left behind its original",
+            };
+            *self.fates.entry(word).or_default() += 1;
+        }
+    }
+
+    /// Some of what left to be tried again comes again.
+    fn retry(&mut self, pipe: usize) {
+        let retrying = std::mem::take(&mut self.pipes[pipe].retrying);
+        let all = self.dice.one_in(2);
+        let (now, later): (Vec<_>, Vec<_>) =
+            retrying.into_iter().partition(|_| all || self.dice.one_in(2));
+        self.pipes[pipe].retrying = later;
+        if !now.is_empty() {
+            self.reserve(pipe, now);
+        }
+    }
+
     fn move_clock(&mut self) {
         self.now_ms += match self.dice.below(20) {
             0 => -(self.dice.below(50) as i64),
@@ -309,8 +411,9 @@ impl World {
         if self.dice.one_in(4) {
             self.scope.forget_waiters(id);
             self.model.forget_waiters(id);
-            let waiting = std::mem::take(&mut self.pipes[pipe].waiting);
-            self.pipes[pipe].again.extend(waiting);
+            let own = &mut self.pipes[pipe];
+            own.again.append(&mut own.waiting);
+            own.again.append(&mut own.retrying);
         } else {
             let at = self.dice.below(waiting) as usize;
             let event = self.pipes[pipe].waiting.remove(at);
@@ -328,6 +431,7 @@ impl World {
                 pipe.again.extend(left(&batch, &events));
             }
             pipe.again.append(&mut pipe.waiting);
+            pipe.again.append(&mut pipe.retrying);
             for event in &mut pipe.again {
                 event.received_ms = self.now_ms;
             }
@@ -369,9 +473,11 @@ impl World {
                     self.commit(pipe);
                 }
                 self.submit_waiters(pipe, false);
+                self.retry(pipe);
             }
             let idle = |pipe: &Pipe| {
-                pipe.again.is_empty() && pipe.waiting.is_empty() && pipe.in_flight.is_empty()
+                let unsettled = [&pipe.again, &pipe.waiting, &pipe.retrying];
+                unsettled.iter().all(|events| events.is_empty()) && pipe.in_flight.is_empty()
             };
             if self.pipes.iter().all(idle) {
                 assert_eq!(self.scope.waiting(), 0);
@@ -431,7 +537,17 @@ fn a_scope_decides_as_its_naive_reference_does() {
         drop(guard);
     }
     println!("{total:?}");
-    for fate in ["deliver", "deliver late", "duplicate", "waits", "late", "too_far_ahead"] {
+    for fate in [
+        "deliver",
+        "deliver late",
+        "duplicate",
+        "waits",
+        "late",
+        "too_far_ahead",
+        "left to retry",
+        "left for others",
+        "left behind its original",
+    ] {
         assert!(!whole || total.get(fate) > Some(&1_000), "hardly any {fate}: {total:?}");
     }
 }

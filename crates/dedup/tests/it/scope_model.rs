@@ -22,8 +22,11 @@ struct Held {
 
 #[derive(Clone, Debug)]
 struct Waiting {
-    /// Received, pipe, order: who goes first.
-    rank: (i64, PipeId, u64),
+    /// Whether it holds no key, its turn by time of receipt, pipe, order: who goes first.
+    rank: (bool, i64, PipeId, u64),
+    /// It had its key and let others go first.
+    yielded: bool,
+    received_ms: i64,
     pipe: PipeId,
     shard: &'static str,
     start: u64,
@@ -179,13 +182,16 @@ impl Model {
             };
             return Decision { fate: "deliver", recorded_ms: Some(stated) };
         }
-        let at = |w: &Waiting| (w.pipe, w.shard, w.start) == (pipe, event.shard, event.start);
+        let at = |w: &Waiting| {
+            (w.pipe, w.shard, w.start) == (pipe, event.shard, event.start)
+                && w.received_ms == event.received_ms
+        };
         let known = self.waiting.iter().find(|w| at(w)).cloned();
         let (recorded_ms, late, rank) = match &known {
             Some(known) => (known.recorded_ms, known.late, known.rank),
             None => match self.time(source, event, now_ms) {
                 Ok((recorded_ms, late)) => {
-                    (recorded_ms, late, (event.received_ms, pipe, self.order))
+                    (recorded_ms, late, (true, event.received_ms, pipe, self.order))
                 }
                 Err(decision) => return decision,
             },
@@ -223,6 +229,8 @@ impl Model {
             ("waits", None) => {
                 self.waiting.push(Waiting {
                     rank,
+                    yielded: false,
+                    received_ms: event.received_ms,
                     pipe,
                     shard: event.shard,
                     start: event.start,
@@ -311,6 +319,63 @@ impl Model {
         for held in self.held.values_mut() {
             held.retain(|held| held.batch != Some((pipe, number)));
         }
+    }
+
+    /// An event leaves its batch: one that held its key for it (`held`), or a duplicate of one.
+    pub(crate) fn leave(
+        &mut self,
+        pipe: PipeId,
+        number: u64,
+        event: &Incoming,
+        (recorded_ms, late): (i64, bool),
+        (held, holds): (bool, bool),
+    ) {
+        if held {
+            let of_key = self.held.get_mut(&event.key).unwrap();
+            let own = |held: &Held| {
+                (held.batch, held.recorded_ms) == (Some((pipe, number)), recorded_ms)
+                    && held.body_hash == event.start
+            };
+            let at = of_key.iter().position(own).unwrap();
+            of_key.remove(at);
+        }
+        let of_key = self.waiting.iter().filter(|w| w.key == event.key);
+        let turn_ms = match (held, holds) {
+            (_, true) => event.received_ms,
+            // Behind all that wait.
+            (true, false) => of_key
+                .max_by_key(|w| w.rank)
+                .map_or(event.received_ms, |last| event.received_ms.max(last.rank.1 + 1)),
+            // Not before an original that let others go first.
+            (false, false) => of_key
+                .filter(|w| w.pipe == pipe && w.yielded)
+                .fold(event.received_ms, |turn_ms, own| turn_ms.max(own.rank.1)),
+        };
+        self.waiting.push(Waiting {
+            rank: (!holds, turn_ms, pipe, self.order),
+            yielded: held && !holds,
+            received_ms: event.received_ms,
+            pipe,
+            shard: event.shard,
+            start: event.start,
+            key: event.key,
+            recorded_ms,
+            window_ms: event.window_ms,
+            late,
+        });
+        self.order += 1;
+    }
+
+    /// Whether an event of another pipe waits for what this pipe holds, and would get it.
+    pub(crate) fn is_awaited(&self, pipe: PipeId, event: &Incoming, recorded_ms: i64) -> bool {
+        self.waiting.iter().any(|w| {
+            let of_key = w.key == event.key && w.pipe != pipe;
+            let behind_own = self.waiting.iter().any(|own| {
+                let before = own.key == w.key && own.rank < w.rank && !own.rank.0;
+                before && own.pipe == pipe && same(own.recorded_ms, own.window_ms, w.recorded_ms)
+            });
+            of_key && same(recorded_ms, event.window_ms, w.recorded_ms) && !behind_own
+        })
     }
 
     pub(crate) fn forget_waiter(&mut self, pipe: PipeId, shard: &str, start: u64) {

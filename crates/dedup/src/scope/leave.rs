@@ -1,0 +1,86 @@
+//! Events that leave their batch after they were decided.
+
+use event::{Batch, BatchNumber, Event, Fate, Marks};
+
+use super::reach::Reach;
+use super::waiters::Waiter;
+use super::{PipeId, Scope};
+use crate::index::{Hold, Spot};
+use crate::ledger::Left;
+
+impl Scope {
+    /// Events of batch `number` leave it: the keys that it reserved for them are free again, and
+    /// they are registered as events that wait, with the recorded time that they have. See
+    /// [`Left`] for the order in which they may come again.
+    pub fn leave(&mut self, pipe: PipeId, number: BatchNumber, left: &[Left]) {
+        let mut wake = false;
+        for left in left.iter().filter(|left| left.event.window_ms >= 0) {
+            let held = left.event.fate == Fate::Deliver;
+            if held {
+                self.let_go(pipe, number, &left.event);
+            }
+            let (key, received_ms) = (left.event.key, left.received_ms);
+            let rank = match (held, left.holds) {
+                (_, true) => self.waiters.holding_rank(pipe, received_ms),
+                (true, false) => self.waiters.yielding_rank(key, pipe, received_ms),
+                (false, false) => self.waiters.rank_behind_own(key, pipe, received_ms),
+            };
+            let waiter = Waiter {
+                key,
+                rank,
+                received_ms,
+                recorded_ms: left.event.recorded_ms,
+                window_ms: left.event.window_ms,
+                late: left.event.marks.has(Marks::LATE),
+            };
+            if held && !left.holds {
+                self.waiters.register_yielded(&left.shard, left.start, waiter);
+            } else {
+                self.waiters.register(&left.shard, left.start, waiter);
+            }
+            // Others may go on where it let go; and one that never held anything may find its
+            // original settled already, with nobody to say so.
+            wake |= !left.holds;
+        }
+        if wake {
+            self.waiters.wake();
+        }
+    }
+
+    /// The events of `batch`, which `pipe` reserved, whose key an event of another pipe waits for.
+    #[must_use]
+    pub fn awaited(&self, pipe: PipeId, batch: &Batch) -> Vec<u32> {
+        if self.waiters.is_empty() {
+            return Vec::new();
+        }
+        let awaited = |event: &Event| {
+            let (recorded_ms, window_ms) = (event.recorded_ms, event.window_ms);
+            event.fate == Fate::Deliver
+                && window_ms >= 0
+                && self.waiters.awaits(event.key, pipe, Reach { recorded_ms, window_ms })
+        };
+        (0..).zip(&batch.events).filter(|(_, event)| awaited(event)).map(|(at, _)| at).collect()
+    }
+
+    /// Takes the entry of an event in flight out of the index.
+    pub(super) fn let_go(&mut self, pipe: PipeId, number: BatchNumber, event: &Event) {
+        let spot = Spot::of(event.key);
+        let mut held = None;
+        self.index.visit(spot, event.key, |place, entry| {
+            let own = entry.hold == Hold::Batch
+                && entry.pipe == pipe.0
+                && entry.number == number.0 as u32
+                && entry.recorded_ms == event.recorded_ms;
+            // Windows of 0 ms let several events of a key and time into one batch.
+            let same = entry.body_hash == event.body_hash
+                && self.windows.ms(entry.window) == event.window_ms;
+            let in_flight = || self.flights.in_flight(entry.pipe, entry.number);
+            if own && (held.is_none() || same) && in_flight() {
+                held = Some(place);
+            }
+        });
+        if let Some(place) = held {
+            self.index.remove(spot, place);
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! P3 where an event leaves its batch and comes again: nobody is called a duplicate of it meanwhile.
+
+use dedup::ledger::Left;
+use event::{Batch, BatchNumber, Fate};
+
+use crate::scope_kit::{A, B, Bench, C, Incoming};
+
+fn event(key: u128) -> Incoming {
+    Incoming::new(key, 300_000)
+}
+
+/// Event `index` of a batch, as it leaves.
+fn left(batch: &Batch, events: &[Incoming], index: usize, holds: bool) -> Left {
+    Left {
+        event: batch.events[index],
+        shard: events[index].shard.into(),
+        start: events[index].start.into(),
+        received_ms: events[index].received_ms,
+        holds,
+    }
+}
+
+#[test]
+fn p3_a_duplicate_waits_for_a_retrying_original() {
+    let mut bench = Bench::received();
+    let original = [event(7).at(10).from(1)];
+    let (_, _, batch) = bench.reserve(A, 1, &original);
+    // Decided while the original was in flight: it is called a duplicate too early.
+    let early = [event(7).at(20).from(2)];
+    let (fates, _, later) = bench.reserve(A, 2, &early);
+    assert_eq!(fates, ["duplicate"]);
+    bench.scope.leave(A, BatchNumber(1), &[left(&batch, &original, 0, true)]);
+    bench.scope.leave(A, BatchNumber(2), &[left(&later, &early, 0, false)]);
+    bench.commit(A, 2);
+
+    // Of its own pipe or another one, whenever received: all wait.
+    assert_eq!(bench.fates(A, 3, &early), ["waits"]);
+    assert_eq!(bench.fates(B, 1, &[event(7).at(0).from(3)]), ["waits"], "although received before");
+    assert_eq!(bench.fates(A, 4, &[event(7).at(40).from(4)]), ["waits"]);
+    assert_eq!(bench.scope.waiting(), 4);
+
+    let (fates, _, again) = bench.reserve(A, 5, &original);
+    assert_eq!(fates, ["deliver"]);
+    assert_eq!(again.events[0].recorded_ms, 10, "the time that it had");
+    assert_eq!(bench.fates(A, 6, &early), ["duplicate"]);
+    assert_eq!(bench.fates(B, 2, &[event(7).at(0).from(3)]), ["waits"]);
+    let before = bench.scope.wakeups();
+    bench.commit(A, 6);
+    assert_ne!(bench.scope.wakeups(), before);
+    assert_eq!(bench.fates(B, 3, &[event(7).at(0).from(3)]), ["duplicate"]);
+}
+
+#[test]
+fn p3_who_waits_for_a_retry_gets_its_turn_when_the_retry_is_given_up() {
+    let mut bench = Bench::received();
+    let original = [event(7).from(1)];
+    let (_, _, batch) = bench.reserve(A, 1, &original);
+    bench.scope.leave(A, BatchNumber(1), &[left(&batch, &original, 0, true)]);
+    assert_eq!(bench.fates(B, 1, &[event(7).from(2)]), ["waits"]);
+    let before = bench.scope.wakeups();
+    bench.scope.forget_waiters(A);
+    assert_ne!(bench.scope.wakeups(), before);
+    assert_eq!(bench.fates(B, 2, &[event(7).from(2)]), ["deliver"]);
+}
+
+#[test]
+fn the_same_message_received_again_is_not_the_one_that_retries() {
+    let mut bench = Bench::received();
+    let original = [event(7).at(10).from(1)];
+    let (_, _, batch) = bench.reserve(A, 1, &original);
+    bench.scope.leave(A, BatchNumber(1), &[left(&batch, &original, 0, true)]);
+    let again = [event(7).at(30).from(1)];
+    assert_eq!(bench.fates(A, 2, &again), ["waits"], "it doesn't take the other's claim");
+    assert_eq!(bench.fates(A, 3, &original), ["deliver"]);
+    assert_eq!(bench.fates(A, 4, &again), ["duplicate"]);
+}
+
+#[test]
+fn a_paused_pipe_gives_up_keys_it_has_not_staged() {
+    let mut bench = Bench::received();
+    let events = [event(7).at(10).from(1), event(8).at(10).from(2), event(9).at(10).from(3)];
+    let (_, _, mut paused) = bench.reserve(A, 1, &events);
+    assert!(bench.scope.awaited(A, &paused).is_empty());
+    let duplicate = [event(8).at(12).from(7)];
+    let (_, _, of_paused) = bench.reserve(A, 2, &duplicate);
+    assert_eq!(of_paused.events[0].fate, Fate::Duplicate);
+    assert_eq!(bench.fates(B, 1, &[event(8).at(20).from(5)]), ["waits"]);
+    assert_eq!(bench.fates(C, 1, &[event(8).at(30).from(6)]), ["waits"]);
+    assert_eq!(bench.scope.awaited(A, &paused), [1]);
+    assert_eq!(bench.scope.waiting(), 2);
+
+    let before = bench.scope.wakeups();
+    bench.scope.leave(A, BatchNumber(1), &[left(&paused, &events, 1, false)]);
+    paused.events[1].fate = Fate::Waits;
+    assert_ne!(bench.scope.wakeups(), before, "those that wait are woken");
+    assert!(bench.scope.awaited(A, &paused).is_empty());
+    // A duplicate of its own pipe doesn't take the key back for the pipe.
+    bench.scope.leave(A, BatchNumber(2), &[left(&of_paused, &duplicate, 0, false)]);
+
+    assert_eq!(bench.fates(C, 2, &[event(8).at(30).from(6)]), ["waits"]);
+    assert_eq!(bench.fates(A, 4, &[event(8).at(10).from(2)]), ["waits"], "it goes last");
+    assert_eq!(bench.fates(A, 5, &duplicate), ["waits"]);
+    assert_eq!(bench.fates(B, 2, &[event(8).at(20).from(5)]), ["deliver"]);
+    bench.commit(B, 2);
+    assert_eq!(bench.fates(C, 3, &[event(8).at(30).from(6)]), ["duplicate"]);
+    assert_eq!(bench.fates(A, 6, &[event(8).at(10).from(2)]), ["duplicate"]);
+    assert_eq!(bench.fates(A, 7, &duplicate), ["duplicate"]);
+    assert_eq!(bench.scope.waiting(), 0);
+}
+
+#[test]
+fn what_waits_behind_a_retry_of_the_same_pipe_is_not_helped_by_giving_up() {
+    let mut bench = Bench::received();
+    let first = [Incoming::new(7, 100).at(1_000).from(1)];
+    let (_, _, batch) = bench.reserve(A, 1, &first);
+    bench.scope.leave(A, BatchNumber(1), &[left(&batch, &first, 0, true)]);
+    // Beyond the window of the first one, within that of the second.
+    let second = [Incoming::new(7, 500).at(1_150).from(2)];
+    let (_, _, second) = bench.reserve(A, 2, &second);
+    assert_eq!(second.events[0].fate, Fate::Deliver);
+    assert_eq!(bench.fates(B, 1, &[Incoming::new(7, 100).at(1_090).from(3)]), ["waits"]);
+    assert_eq!(bench.fates(C, 1, &[Incoming::new(7, 100).at(1_200).from(4)]), ["waits"]);
+    assert_eq!(bench.scope.awaited(A, &second), [0], "for the one at 1,200");
+    bench.scope.forget_waiters(C);
+    // With `received` the one at 1,090 stands at 1,150 by now, which the retry doesn't reach.
+    assert_eq!(bench.scope.awaited(A, &second), [0]);
+}
