@@ -12,6 +12,7 @@
 pub mod archive;
 mod aws;
 mod broker_error;
+pub mod dead;
 pub mod file;
 pub mod http;
 pub mod kinesis;
