@@ -32,7 +32,7 @@ fn events() -> Vec<Vec<u8>> {
                 "created_at": 1_441_932_418 + index,
                 "user": { "id": 100_000 + index % 5_000, "country": "NL", "tags": ["beta", "kid"] },
                 "event_specifics": { "language_id": index % 40, "level": index % 100, "score": 73.5 },
-                "device": "iPad13,4", "app_version": "4.12.1", "session": format!("s-{index:08x}"),
+                "device": "iPad13,4", "ip": format!("10.0.0.{}", index % 256), "app_version": "4.12.1", "session": format!("s-{index:08x}"),
             })
             .to_string()
             .into_bytes()
@@ -86,7 +86,7 @@ fn main() {
 }
 
 fn filters(events: &[Vec<u8>]) {
-    let patterns: [(&str, Value); 7] = [
+    let patterns: [(&str, Value); 13] = [
         ("prefix, half match", json!({ "event_name": [{ "prefix": "game:" }] })),
         ("exact, none match", json!({ "event_name": ["nothing"] })),
         (
@@ -102,6 +102,21 @@ fn filters(events: &[Vec<u8>]) {
         (
             "$or",
             json!({ "$or": [{ "event_name": ["payment:failed"] }, { "user": { "country": ["DE"] } }] }),
+        ),
+        ("suffix", json!({ "event_name": [{ "suffix": ":failed" }] })),
+        (
+            "equals-ignore-case",
+            json!({ "event_name": [{ "equals-ignore-case": "PAYMENT:failed" }] }),
+        ),
+        ("wildcard", json!({ "event_name": [{ "wildcard": "*m*t:fail*" }] })),
+        ("cidr", json!({ "ip": [{ "cidr": "10.0.0.0/25" }] })),
+        (
+            "anything-but wildcard",
+            json!({ "device": [{ "anything-but": { "wildcard": "iPad*" } }] }),
+        ),
+        (
+            "a list of 20 texts",
+            json!({ "event_name": (0..20).map(|index| format!("lesson:{index}")).collect::<Vec<_>>() }),
         ),
     ];
     for (name, pattern) in patterns {

@@ -1,7 +1,9 @@
 //! From the pattern as JSON to what is matched with, with an error for everything that the service
 //! would refuse.
 
-use event::json::DEPTH_MAX;
+use std::collections::HashSet;
+
+use event::json::{DEPTH_MAX, Raw};
 use serde_json::{Map, Value};
 
 use super::{
@@ -65,10 +67,51 @@ pub(super) fn compile(pattern: &Value, kind: PatternKind) -> Result<Pattern, Pat
     compiler.finish(rule, combinations)
 }
 
+pub(super) fn parse(text: &str, kind: PatternKind) -> Result<Pattern, PatternError> {
+    let pattern: Value = serde_json::from_str(text).map_err(|error| {
+        Pointer(String::new())
+            .error(format!("this is no JSON: {error}"), "write an object of fields")
+    })?;
+    let mut pointer = Pointer(String::new());
+    if let Some(name) = twice(Raw::new(text.as_bytes()), &mut pointer) {
+        return Err(pointer.error(
+            format!("the name `{name}` stands twice in one object"),
+            "only one of the two would count; write its alternatives into one array",
+        ));
+    }
+    compile(&pattern, kind)
+}
+
+/// The first name that stands twice in its object; the pointer leads to it then.
+fn twice(value: Raw<'_>, pointer: &mut Pointer) -> Option<String> {
+    let mut names = HashSet::new();
+    let members = value.members().map(|(name, value)| (name.as_str(), value));
+    let elements = value.elements().map(|value| (None, value));
+    for (index, (name, value)) in members.chain(elements).enumerate() {
+        let len = pointer.0.len();
+        let name = name.map(std::borrow::Cow::into_owned);
+        pointer.push(name.as_deref().unwrap_or(&index.to_string()));
+        match name {
+            Some(name) if !names.insert(name.clone()) => return Some(name),
+            _ => {}
+        }
+        if let Some(name) = twice(value, pointer) {
+            return Some(name);
+        }
+        pointer.0.truncate(len);
+    }
+    None
+}
+
 /// Where in the pattern the compiler is.
 pub(super) struct Pointer(String);
 
 impl Pointer {
+    fn push(&mut self, step: &str) {
+        self.0.push('/');
+        self.0.push_str(&step.replace('~', "~0").replace('/', "~1"));
+    }
+
     /// An error at this place.
     pub(super) fn error(
         &self,
@@ -99,8 +142,7 @@ impl Compiler {
         inside: impl FnOnce(&mut Compiler) -> Result<T, PatternError>,
     ) -> Result<T, PatternError> {
         let len = self.pointer.0.len();
-        self.pointer.0.push('/');
-        self.pointer.0.push_str(&step.replace('~', "~0").replace('/', "~1"));
+        self.pointer.push(step);
         let result = inside(self);
         self.pointer.0.truncate(len);
         result
@@ -306,6 +348,7 @@ impl Compiler {
             nodes: self.nodes,
             conditions: self.conditions,
             rule,
+            places: self.named.into_iter().map(|(_, pointer)| pointer).collect(),
             combinations,
         })
     }

@@ -20,15 +20,19 @@
 //!
 //! Where the service is odd and nothing is gained, this is not: an exact number beyond ±5e9 is
 //! compared by value, too, not by its spelling; digits after the sixth decimal count; a text that
-//! is an IP address is compared as text.
+//! is an IP address is compared as text, except by `cidr`, which also takes masks of all bits;
+//! `equals-ignore-case` works beyond the first 65,536 characters of Unicode.
 //!
 //! Start reading at [`Pattern::compile`] (`compile.rs`), then `walk.rs`: the one pass over an
 //! event that decides nearly all of them. `arrays.rs` decides where arrays of objects are involved.
 
 mod arrays;
+mod cidr;
 mod compile;
+mod never;
 mod operator;
 mod test;
+mod text;
 mod walk;
 
 use test::Test;
@@ -52,6 +56,8 @@ pub struct Pattern {
     conditions: Vec<Condition>,
     /// How the answers combine.
     rule: Rule,
+    /// Where each condition stands in the pattern: a JSON pointer.
+    places: Vec<String>,
     /// The same, as every combination of the alternatives of `$or`: the conditions that must hold
     /// together, in the order of their paths.
     combinations: Vec<Vec<usize>>,
@@ -119,8 +125,7 @@ impl Pattern {
     /// Compiles a pattern.
     ///
     /// # Errors
-    /// [`PatternError`] for what the service would refuse, too; for its operators that aren't
-    /// built yet; and for a field that is named twice in one combination (as `a.b` and inside `a`,
+    /// [`PatternError`] for what the service would refuse, too; and for a field that is named twice in one combination (as `a.b` and inside `a`,
     /// or beside `$or` and in it), where the service goes by one of the two.
     pub fn compile(pattern: &serde_json::Value) -> Result<Pattern, PatternError> {
         compile::compile(pattern, PatternKind::EventBridge)
@@ -138,11 +143,20 @@ impl Pattern {
         compile::compile(pattern, kind)
     }
 
+    /// Reads a pattern from JSON text and compiles it.
+    ///
+    /// # Errors
+    /// As [`compile_kind`](Pattern::compile_kind); and for text that is no JSON, or in which a name
+    /// stands twice in one object.
+    pub fn parse(text: &str, kind: PatternKind) -> Result<Pattern, PatternError> {
+        compile::parse(text, kind)
+    }
+
     /// What in the pattern can never match, one line each with its place and the reason; the first
     /// line says so if it is the whole pattern. Never wrong, but not everything is found.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
-        Vec::new()
+        never::warnings(self)
     }
 
     /// Whether an event matches. `json` is a payload that the scanner has accepted; of one that it

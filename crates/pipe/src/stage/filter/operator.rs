@@ -3,12 +3,25 @@
 use serde_json::{Map, Value};
 
 use super::PatternError;
+use super::cidr::Cidr;
 use super::compile::Compiler;
 use super::test::{Bound, NUMERIC_MAX, NUMERIC_UNITS, Test};
+use super::text::{Folded, TextTest, Wildcard, WildcardError};
+use crate::config::PatternKind;
 use crate::stage::decimal::Decimal;
 
-const BUILT: &str = "built are exact values, prefix, exists, anything-but, numeric and $or";
-const NOT_BUILT: [&str; 4] = ["suffix", "equals-ignore-case", "wildcard", "cidr"];
+const OPERATORS: [&str; 8] = [
+    "prefix",
+    "suffix",
+    "equals-ignore-case",
+    "wildcard",
+    "exists",
+    "anything-but",
+    "numeric",
+    "cidr",
+];
+/// What `anything-but` takes beside values.
+const BUT_OPERATORS: [&str; 4] = ["prefix", "suffix", "equals-ignore-case", "wildcard"];
 
 impl Compiler {
     /// One alternative of a field; `None` stands for `exists: false`.
@@ -20,7 +33,7 @@ impl Compiler {
             Value::Null => Test::Literal("null"),
             Value::Bool(true) => Test::Literal("true"),
             Value::Bool(false) => Test::Literal("false"),
-            Value::String(text) => Test::Text(text.as_str().into()),
+            Value::String(text) => Test::Text(TextTest::Exact(text.as_str().into())),
             Value::Number(number) => Test::Number(self.number(number)?),
             Value::Array(_) => {
                 return Err(self.pointer.error(
@@ -41,11 +54,16 @@ impl Compiler {
         };
         self.within(name, |compiler| {
             Ok(Some(match name.as_str() {
-                "exactly" => Test::Text(compiler.text(value)?.into()),
-                "prefix" if value.is_object() => {
-                    return Err(compiler.not_built("prefix with equals-ignore-case"));
+                "exactly" => Test::Text(TextTest::Exact(compiler.text(value)?.into())),
+                "prefix" | "suffix" => Test::Text(compiler.end(name, value)?),
+                "equals-ignore-case" => {
+                    Test::Text(TextTest::Fold(Folded::new(compiler.text(value)?)))
                 }
-                "prefix" => Test::Prefix(compiler.text(value)?.into()),
+                "wildcard" => {
+                    compiler.not_for_pipes("`wildcard`")?;
+                    Test::Text(compiler.wildcard(value)?)
+                }
+                "cidr" => Test::Cidr(compiler.cidr(value)?),
                 "exists" => match value {
                     Value::Bool(true) => Test::Exists,
                     Value::Bool(false) => return Ok(None),
@@ -57,23 +75,76 @@ impl Compiler {
                 },
                 "anything-but" => compiler.anything_but(value)?,
                 "numeric" => compiler.numeric(value)?,
-                name if NOT_BUILT.contains(&name) => return Err(compiler.not_built(name)),
-                name => {
-                    let close = ["prefix", "exists", "anything-but", "numeric"]
-                        .into_iter()
-                        .find(|known| is_close(name, known));
-                    let help = match close {
-                        Some(known) => format!("did you mean `{known}`?"),
-                        None => BUILT.to_owned(),
-                    };
-                    return Err(compiler.pointer.error(format!("unknown operator `{name}`"), help));
-                }
+                name => return Err(compiler.unknown(name)),
             }))
         })
     }
 
-    fn not_built(&self, name: &str) -> PatternError {
-        self.pointer.error(format!("`{name}` is known but not built yet"), BUILT)
+    #[cold]
+    fn unknown(&self, name: &str) -> PatternError {
+        let help = match OPERATORS.into_iter().find(|known| is_close(name, known)) {
+            Some(known) => format!("did you mean `{known}`?"),
+            None => format!("there are {}", OPERATORS.join(", ")),
+        };
+        self.pointer.error(format!("unknown operator `{name}`"), help)
+    }
+
+    fn not_for_pipes(&self, what: &str) -> Result<(), PatternError> {
+        match self.kind {
+            PatternKind::EventBridge => Ok(()),
+            PatternKind::Pipes => Err(self.pointer.error(
+                format!("EventBridge Pipes has no {what}"),
+                "take it out, or take out `kind: pipes` for every operator of EventBridge",
+            )),
+        }
+    }
+
+    /// `prefix` or `suffix`: a text, or `{ "equals-ignore-case": text }`.
+    fn end(&mut self, name: &str, value: &Value) -> Result<TextTest, PatternError> {
+        let Value::Object(operator) = value else {
+            let text = self.text(value)?.into();
+            return Ok(if name == "prefix" {
+                TextTest::Prefix(text)
+            } else {
+                TextTest::Suffix(text)
+            });
+        };
+        match (operator.get("equals-ignore-case"), operator.len()) {
+            (Some(text), 1) => self.within("equals-ignore-case", |compiler| {
+                let folded = Folded::new(compiler.text(text)?);
+                Ok(if name == "prefix" {
+                    TextTest::PrefixFold(folded)
+                } else {
+                    TextTest::SuffixFold(folded)
+                })
+            }),
+            _ => Err(self.pointer.error(
+                format!("`{name}` takes a text, or `equals-ignore-case` and nothing else"),
+                format!(r#"write {{ "{name}": {{ "equals-ignore-case": "a" }} }}"#),
+            )),
+        }
+    }
+
+    fn wildcard(&self, value: &Value) -> Result<TextTest, PatternError> {
+        Wildcard::new(self.text(value)?).map(TextTest::Wildcard).map_err(|error| match error {
+            WildcardError::Consecutive => self
+                .pointer
+                .error("two `*` stand in a row", "one stands for any characters, also for none"),
+            WildcardError::Escape => self.pointer.error(
+                "a backslash stands before something else than `*` or a backslash",
+                r#"write \\* for an asterisk and \\\\ for a backslash (in JSON)"#,
+            ),
+        })
+    }
+
+    fn cidr(&self, value: &Value) -> Result<Cidr, PatternError> {
+        let text = self.text(value)?;
+        Cidr::read(text).map_err(|what| {
+            self.pointer.error(
+                format!("`{text}` is no block of addresses: {what}"),
+                r#"write { "cidr": "10.0.0.0/24" } or { "cidr": "2001:db8::/32" }"#,
+            )
+        })
     }
 
     fn text<'v>(&self, value: &'v Value) -> Result<&'v str, PatternError> {
@@ -90,13 +161,13 @@ impl Compiler {
 
     fn anything_but(&mut self, value: &Value) -> Result<Test, PatternError> {
         let values = match value {
-            Value::Object(operator) => return self.anything_but_prefix(operator),
+            Value::Object(operator) => return self.anything_but_operator(operator),
             Value::Array(values) => values.as_slice(),
             value => std::slice::from_ref(value),
         };
         if !values.is_empty() && values.iter().all(Value::is_string) {
-            let texts = values.iter().filter_map(Value::as_str).map(Into::into);
-            return Ok(Test::ButTexts(texts.collect()));
+            let texts = values.iter().filter_map(Value::as_str);
+            return Ok(Test::ButTexts(texts.map(|text| TextTest::Exact(text.into())).collect()));
         }
         let numbers = values.iter().map(|value| match value {
             Value::Number(number) => {
@@ -118,30 +189,47 @@ impl Compiler {
         Ok(Test::ButNumbers(numbers))
     }
 
-    fn anything_but_prefix(&mut self, operator: &Map<String, Value>) -> Result<Test, PatternError> {
+    /// `anything-but` of an operator with one text or several.
+    fn anything_but_operator(
+        &mut self,
+        operator: &Map<String, Value>,
+    ) -> Result<Test, PatternError> {
         let help = r#"write { "anything-but": { "prefix": "a" } }"#;
         let (Some((name, value)), 1) = (operator.iter().next(), operator.len()) else {
             return Err(self.pointer.error("`anything-but` takes one operator", help));
         };
         self.within(name, |compiler| {
-            if NOT_BUILT.contains(&name.as_str()) {
-                return Err(compiler.not_built(&format!("anything-but of {name}")));
+            if !BUT_OPERATORS.contains(&name.as_str()) {
+                return Err(compiler.pointer.error(
+                    format!("`anything-but` doesn't take the operator `{name}`"),
+                    format!("it takes values, and of operators {}", BUT_OPERATORS.join(", ")),
+                ));
             }
-            if name != "prefix" {
-                return Err(compiler
-                    .pointer
-                    .error(format!("`anything-but` doesn't take the operator `{name}`"), help));
-            }
+            compiler.not_for_pipes("`anything-but` of an operator")?;
             let values = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
-            let prefixes = values.iter().map(|value| compiler.text(value).map(Box::from));
-            let prefixes = prefixes.collect::<Result<Box<[Box<str>]>, _>>()?;
-            if prefixes.is_empty() || prefixes.iter().any(|prefix| prefix.is_empty()) {
-                return Err(compiler
-                    .pointer
-                    .error("every text begins with nothing, so nothing would match", help));
+            if values.is_empty() {
+                return Err(compiler.pointer.error("`anything-but` of nothing", help));
             }
-            Ok(Test::ButPrefixes(prefixes))
+            let tests = values.iter().map(|value| compiler.but_one(name, value));
+            Ok(Test::ButTexts(tests.collect::<Result<_, _>>()?))
         })
+    }
+
+    fn but_one(&self, name: &str, value: &Value) -> Result<TextTest, PatternError> {
+        let text = self.text(value)?;
+        let ends = |test: fn(Box<str>) -> TextTest, verb: &str| match text {
+            "" => Err(self.pointer.error(
+                format!("every text {verb} with nothing, so no text would match"),
+                "name at least one character",
+            )),
+            text => Ok(test(text.into())),
+        };
+        match name {
+            "prefix" => ends(TextTest::Prefix, "begins"),
+            "suffix" => ends(TextTest::Suffix, "ends"),
+            "wildcard" => self.wildcard(value),
+            _ => Ok(TextTest::Fold(Folded::new(text))),
+        }
     }
 
     /// `["=", n]`, or a lower bound, an upper bound, or a lower and then an upper one.

@@ -115,8 +115,68 @@ fn same(a: &Value, b: &Value) -> bool {
     }
 }
 
-fn starts_with(value: &Value, prefix: &Value) -> bool {
-    value.as_str().is_some_and(|value| value.starts_with(prefix.as_str().unwrap()))
+/// All texts that a character of `equals-ignore-case` stands for.
+fn forms(c: char) -> [String; 3] {
+    [c.to_string(), c.to_lowercase().to_string(), c.to_uppercase().to_string()]
+}
+
+/// What is left of the text after each way to take the pattern from its beginning.
+fn fold_rests<'t>(pattern: &str, text: &'t str) -> Vec<&'t str> {
+    let Some(c) = pattern.chars().next() else { return vec![text] };
+    let rest = &pattern[c.len_utf8()..];
+    let taken = forms(c).into_iter().filter_map(|form| text.strip_prefix(form.as_str()));
+    taken.flat_map(|text| fold_rests(rest, text)).collect()
+}
+
+/// Whether the text has the form of the wildcard, by trying every length for every `*`.
+fn wild(pattern: &str, text: &str) -> bool {
+    let mut chars = pattern.chars();
+    match chars.next() {
+        None => text.is_empty(),
+        Some('*') => {
+            let mut starts = text.char_indices().map(|(at, _)| at).chain([text.len()]);
+            starts.any(|at| wild(chars.as_str(), &text[at..]))
+        }
+        Some('\\') => {
+            let c = chars.next().unwrap();
+            text.strip_prefix(c).is_some_and(|text| wild(chars.as_str(), text))
+        }
+        Some(c) => text.strip_prefix(c).is_some_and(|text| wild(chars.as_str(), text)),
+    }
+}
+
+/// The bits of an address, as text.
+fn bits(address: &str) -> Option<String> {
+    let address: std::net::IpAddr = address.parse().ok()?;
+    Some(match address {
+        std::net::IpAddr::V4(v4) => v4.octets().iter().map(|byte| format!("{byte:08b}")).collect(),
+        std::net::IpAddr::V6(v6) => v6.octets().iter().map(|byte| format!("{byte:08b}")).collect(),
+    })
+}
+
+/// The operators that look at texts, with one text as their argument.
+fn text_operator(name: &str, argument: &Value, value: &Value) -> bool {
+    let Some(text) = value.as_str() else { return false };
+    if let Some(own) = argument.get("equals-ignore-case") {
+        let own = own.as_str().unwrap();
+        return match name {
+            "prefix" => !fold_rests(own, text).is_empty(),
+            _ => text
+                .char_indices()
+                .map(|(at, _)| &text[at..])
+                .chain([""])
+                .any(|end| fold_rests(own, end).contains(&"")),
+        };
+    }
+    let own = argument.as_str().unwrap();
+    match name {
+        "prefix" => text.starts_with(own),
+        "suffix" => text.ends_with(own),
+        "equals-ignore-case" => fold_rests(own, text).contains(&""),
+        "wildcard" => wild(own, text),
+        "exactly" => own == text,
+        other => panic!("{other}"),
+    }
 }
 
 fn accepts(alternative: &Value, value: &Value) -> bool {
@@ -127,12 +187,20 @@ fn accepts(alternative: &Value, value: &Value) -> bool {
         one => vec![one.clone()],
     };
     match name.as_str() {
-        "prefix" => starts_with(value, argument),
         "exists" => *argument == true,
-        "anything-but" => match argument.get("prefix") {
-            Some(prefixes) => !listed(prefixes).iter().any(|prefix| starts_with(value, prefix)),
+        "anything-but" => match argument.as_object() {
+            Some(operator) => {
+                let (name, texts) = operator.iter().next().unwrap();
+                !listed(texts).iter().any(|text| text_operator(name, text, value))
+            }
             None => !listed(argument).iter().any(|other| same(other, value)),
         },
+        "cidr" => {
+            let (network, mask) = argument.as_str().unwrap().split_once('/').unwrap();
+            let (network, mask) = (bits(network).unwrap(), mask.parse::<usize>().unwrap());
+            let own = value.as_str().and_then(bits);
+            own.is_some_and(|own| own.len() == network.len() && own[..mask] == network[..mask])
+        }
         "numeric" => {
             let Some(number) = value.as_f64().filter(|number| number.abs() <= 5e9) else {
                 return false;
@@ -149,6 +217,6 @@ fn accepts(alternative: &Value, value: &Value) -> bool {
                 }
             })
         }
-        other => panic!("{other}"),
+        name => text_operator(name, argument, value),
     }
 }

@@ -2,6 +2,8 @@
 
 use event::json::{Kind, Raw};
 
+use super::cidr::Cidr;
+use super::text::TextTest;
 use crate::stage::decimal::{Decimal, Scaled};
 
 /// The steps of `numeric`: six decimals.
@@ -12,24 +14,22 @@ pub(super) const NUMERIC_MAX: i64 = 5_000_000_000 * NUMERIC_UNITS;
 /// A question to one value: a text, a number, `true`, `false` or `null`.
 #[derive(Debug, Clone)]
 pub(super) enum Test {
-    /// This text.
-    Text(Box<str>),
+    /// A text of which this holds.
+    Text(TextTest),
     /// This number, by value.
     Number(Decimal),
     /// `true`, `false` or `null`.
     Literal(&'static str),
-    /// A text that begins with this.
-    Prefix(Box<str>),
     /// Any value.
     Exists,
     /// A number within ±5e9 between the two bounds.
     Numeric { low: Option<Bound>, high: Option<Bound> },
-    /// Any value but these texts.
-    ButTexts(Box<[Box<str>]>),
+    /// A text that is an address within this block.
+    Cidr(Cidr),
+    /// Any value but texts of which one of these holds.
+    ButTexts(Box<[TextTest]>),
     /// Any value but these numbers.
     ButNumbers(Box<[Decimal]>),
-    /// Any value but texts that begin with one of these.
-    ButPrefixes(Box<[Box<str>]>),
 }
 
 /// A bound of `numeric`.
@@ -46,10 +46,9 @@ impl Test {
     #[inline]
     pub(super) fn holds(&self, value: Raw<'_>) -> bool {
         match self {
-            Test::Text(text) => value.is_str(text),
+            Test::Text(text) => text.holds(value),
             Test::Number(number) => is_number(value, number),
             Test::Literal(literal) => value.bytes() == literal.as_bytes(),
-            Test::Prefix(prefix) => begins_with(value, prefix),
             Test::Exists => true,
             Test::Numeric { low, high } => scaled(value).is_some_and(|number| {
                 low.is_none_or(|low| {
@@ -60,11 +59,25 @@ impl Test {
                     order.is_lt() || (high.inclusive && order.is_eq())
                 })
             }),
-            Test::ButTexts(texts) => !texts.iter().any(|text| value.is_str(text)),
+            Test::Cidr(block) => value.as_str().is_some_and(|text| block.contains(&text)),
+            Test::ButTexts(texts) => !texts.iter().any(|text| text.holds(value)),
             Test::ButNumbers(numbers) => !numbers.iter().any(|number| is_number(value, number)),
-            Test::ButPrefixes(prefixes) => {
-                !prefixes.iter().any(|prefix| begins_with(value, prefix))
+        }
+    }
+
+    /// Why no value ever answers yes, if that is so. `numeric` is the only one: everything else
+    /// that a pattern may ask holds for some text or number.
+    pub(super) fn never(&self) -> Option<&'static str> {
+        match self {
+            Test::Numeric { low: Some(Bound { at: NUMERIC_MAX, inclusive: false }), .. } => {
+                Some("`numeric` sees no number above 5e9")
             }
+            Test::Numeric { high: Some(Bound { at, inclusive: false }), .. }
+                if *at == -NUMERIC_MAX =>
+            {
+                Some("`numeric` sees no number below -5e9")
+            }
+            _ => None,
         }
     }
 }
@@ -82,16 +95,4 @@ fn scaled(value: Raw<'_>) -> Option<Scaled> {
     let number = Decimal::read(value.bytes())?.scaled(NUMERIC_UNITS)?;
     let within = number.compare(-NUMERIC_MAX).is_ge() && number.compare(NUMERIC_MAX).is_le();
     within.then_some(number)
-}
-
-fn begins_with(value: Raw<'_>, prefix: &str) -> bool {
-    let Some(inner) = value.bytes().strip_prefix(b"\"") else { return false };
-    let inner = inner.strip_suffix(b"\"").unwrap_or(inner);
-    // Text without escapes stands there as it is. A prefix that holds a backslash or a quote never
-    // does: those are always escaped.
-    match inner.get(..prefix.len()) {
-        Some(start) if start == prefix.as_bytes() && !start.contains(&b'\\') => true,
-        _ if memchr::memchr(b'\\', inner).is_none() => false,
-        _ => value.as_str().is_some_and(|text| text.starts_with(prefix)),
-    }
 }
