@@ -12,6 +12,7 @@
 pub mod disk;
 mod log;
 
+pub use disk::fault::{FaultDisk, FaultPlan, OpFault};
 pub use disk::real::RealDisk;
 pub use disk::sim::{Fault, SimDisk};
 pub use disk::{DirEntry, Disk, DiskFile, FileStat, PendingSync, SyncPoint, mkdir_all_synced};

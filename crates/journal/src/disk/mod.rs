@@ -1,5 +1,6 @@
 //! The trait through which everything durable goes, and what its two implementations share.
 
+pub mod fault;
 mod pending;
 pub mod real;
 pub mod sim;
