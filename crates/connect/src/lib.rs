@@ -27,7 +27,7 @@ pub use archive::{ArchiveOptions, ArchiveSink};
 pub use aws::Endpoint;
 pub use file::sink::{FileSink, FileSinkOptions};
 pub use file::source::{Compression, FilePattern, FileSource, FileSourceOptions};
-pub use http::{HttpAuth, HttpBody, HttpOptions};
+pub use http::{HttpAuth, HttpBody, HttpClient, HttpError, HttpOptions, HttpSink};
 pub use kinesis::StreamStart;
 pub use kinesis::embedded::{StreamSource, StreamSourceOptions};
 pub use kinesis::endpoint::{RemoteStreamOptions, RemoteStreamSource};
