@@ -66,6 +66,7 @@ fn each_alarm_is_raised_once_and_over_once() {
         minutes: 1,
         received: 3,
         accounted: 2,
+        batch: event::BatchNumber(7),
     };
     assert_eq!(raised_once(Now { imbalances: vec![imbalance], ..now(pipe()) }), "imbalance");
     assert_eq!(raised_once(Now { disk: Some((1 << 30, 1 << 40)), ..now(pipe()) }), "storage");

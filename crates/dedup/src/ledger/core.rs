@@ -18,7 +18,7 @@ use crate::error::{DiskFull, LedgerError};
 use crate::folder::{Folder, FolderLock};
 use crate::record::Record;
 use crate::scope::PipeId;
-use crate::state::{LedgerState, Misfit, StateLimits, Verdict};
+use crate::state::{LedgerState, LetterOp, Misfit, StateLimits, Verdict};
 
 /// What all handles of a ledger share.
 ///
@@ -160,14 +160,21 @@ impl Core {
             Record::Files(record) => state.apply_files(record).map(|()| Verdict::Applied),
             Record::Published(record) => state.apply_published(record).map(|()| Verdict::Applied),
             Record::Open(record) => state.apply_open(record).map(|()| Verdict::Applied),
+            Record::Letters(record) => state.apply_letters(record).map(|()| Verdict::Applied),
+            Record::Source(record) => state.apply_source(record).map(|()| Verdict::Applied),
             Record::Checkpoint(_) => Err(Misfit("a checkpoint among the submitted records")),
         };
         drop(live);
         match (applied, record) {
             (Ok(Verdict::Applied), Record::Batch(head)) => {
                 if let Some(scope) = scope {
-                    scope.settle(PipeId(head.pipe), head.number);
+                    scope.settle(PipeId(head.pipe), Some(head.number), &head.letters);
                 }
+                self.tell_others(head.pipe, &head.letters, scope);
+                Ok(())
+            }
+            (Ok(Verdict::Applied), Record::Letters(record)) => {
+                self.tell_others(record.pipe, &record.letters, None);
                 Ok(())
             }
             (Ok(Verdict::Applied), _) => Ok(()),
@@ -180,6 +187,19 @@ impl Core {
                 Err(self.stop(format_args!("a record makes no sense: {}", misfit.0)))
             }
         }
+    }
+
+    /// Letters that are gone may be of another scope than the one that their pipe has now.
+    fn tell_others(&self, pipe: u16, letters: &[LetterOp], told: Option<&ScopeCell>) {
+        let gone = |op: &&LetterOp| !matches!(op, LetterOp::Add { .. });
+        let gone: Vec<LetterOp> = letters.iter().filter(gone).cloned().collect();
+        if gone.is_empty() {
+            return;
+        }
+        let cells: Vec<_> = lock(&self.scopes).values().cloned().collect();
+        let others =
+            cells.iter().filter(|cell| told.is_none_or(|told| !std::ptr::eq(&***cell, told)));
+        others.for_each(|cell| cell.settle(PipeId(pipe), None, &gone));
     }
 
     /// The journal, unless the ledger has stopped or was closed.

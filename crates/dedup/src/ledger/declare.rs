@@ -1,6 +1,7 @@
 //! A pipe starts: its numbers, its scope's definition, and the scope's keys.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, OnceLock};
 
 use journal::Journal;
 
@@ -10,10 +11,10 @@ use super::lock;
 use super::scope_cell::ScopeCell;
 use super::{PipeDeclaration, ScopeDeclaration};
 use crate::error::{ClockSetBack, LedgerError, OtherDefinition, OtherOptions};
-use crate::record::{PipeRecord, Record, ScopeEntry};
+use crate::record::{LettersRecord, PipeRecord, Record, ScopeEntry, SourceRecord};
 use crate::run::RunReader;
-use crate::scope::{CommittedKey, DedupClock, Scope, SourceId};
-use crate::state::{LedgerState, ScopeState};
+use crate::scope::{CommittedKey, DedupClock, PipeId, Scope, SourceId};
+use crate::state::{LedgerState, Letter, LetterOp, ScopeState, SourceCounters};
 
 /// By how much the wall clock may be behind the highest recorded time of `clock: received`.
 const CLOCK_BEHIND_MAX_MS: i64 = 300_000;
@@ -29,6 +30,13 @@ pub(super) struct Declared {
     /// The place of each declared sink in the pipe's state.
     pub(super) sinks: Vec<u16>,
     pub(super) scope: Option<(u16, Arc<ScopeCell>)>,
+    /// The source that its replays count as, once there was one.
+    pub(super) replays: OnceLock<u16>,
+}
+
+/// What the source of a pipe's replays is called.
+fn replays_of(pipe: &str) -> String {
+    format!("replay:{pipe}")
 }
 
 impl Core {
@@ -65,7 +73,69 @@ impl Core {
             declaration.sinks.iter().map(place).collect::<Option<Vec<u16>>>()
         };
         let sinks = sinks.ok_or_else(|| refuse(declaration, "it has too many sinks"))?;
-        Ok(Declared { pipe, source, sinks, scope })
+        if let Some((_, cell)) = &scope {
+            let plan = declaration.config_fingerprint;
+            cell.with(|scope| scope.declare_pipe(PipeId(pipe), plan, &sinks));
+        }
+        let replays = {
+            let name = replays_of(&declaration.pipe);
+            let live = lock(&self.live);
+            let of_pipe = |known: &SourceCounters| known.pipe == pipe && known.name == name;
+            let known = live.state.sources.iter().position(of_pipe);
+            known.and_then(|number| u16::try_from(number).ok())
+        };
+        let replays = replays.map_or_else(OnceLock::new, OnceLock::from);
+        Ok(Declared { pipe, source, sinks, scope, replays })
+    }
+
+    /// The source that the replays of a pipe count as; a new one with the first of them.
+    pub(super) fn replays(
+        self: &Arc<Self>,
+        declared: &Declared,
+        pipe: &str,
+    ) -> Result<u16, LedgerError> {
+        if let Some(known) = declared.replays.get() {
+            return Ok(*known);
+        }
+        // No other source gets a number meanwhile.
+        let _declaring = lock(&self.declaring);
+        if let Some(known) = declared.replays.get() {
+            return Ok(*known);
+        }
+        let next = lock(&self.live).state.sources.len();
+        let source = u16::try_from(next).map_err(|_| LedgerError::Declaration {
+            pipe: pipe.into(),
+            what: "this data folder knows 65,536 sources already".into(),
+        })?;
+        let record = SourceRecord { source, pipe: declared.pipe, name: replays_of(pipe) };
+        self.append(Record::Source(record))?;
+        Ok(*declared.replays.get_or_init(|| source))
+    }
+
+    /// Purges letters; see [`super::Ledger::remove_letters`].
+    pub(super) fn remove_letters(
+        self: &Arc<Self>,
+        pipe: &str,
+        ids: &[u128],
+    ) -> Result<u64, LedgerError> {
+        // No scope is loaded with them meanwhile.
+        let _declaring = lock(&self.declaring);
+        let (pipe, letters) = {
+            let live = lock(&self.live);
+            let unknown = || LedgerError::Declaration {
+                pipe: pipe.into(),
+                what: "this data folder doesn't know it".into(),
+            };
+            let (id, known) = live.state.pipe(pipe).ok_or_else(unknown)?;
+            let ids: BTreeSet<u128> = ids.iter().copied().collect();
+            let open = ids.into_iter().filter(|id| known.letters.contains_key(id));
+            (id.0, open.map(|id| LetterOp::Remove { id }).collect::<Vec<_>>())
+        };
+        let count = letters.len() as u64;
+        if count > 0 {
+            self.append(Record::Letters(LettersRecord { pipe, letters }))?;
+        }
+        Ok(count)
     }
 
     /// The record of a pipe that starts, with the numbers that it has or gets.
@@ -177,10 +247,11 @@ impl Core {
     fn load(&self, number: u16, scope: &mut Scope) -> Result<(), LedgerError> {
         let places = lock(&self.key_places);
         let journal = self.running()?;
-        let (id, known, runs) = {
+        let (id, known, runs, letters) = {
             let live = lock(&self.live);
             let known = live.state.scopes.get(usize::from(number)).cloned();
-            (live.state.ledger_id, known, live.state.runs.clone())
+            let letters = letters_of(&live.state, number);
+            (live.state.ledger_id, known, live.state.runs.clone(), letters)
         };
         let Some(known) = known else { return Ok(()) };
         scope.restore_forgotten_through(known.forgotten_through_ms);
@@ -206,11 +277,25 @@ impl Core {
             }
         }
         scope.load_all(&keys);
+        for (pipe, id, letter) in &letters {
+            scope.letter_open(*pipe, *id, letter);
+        }
         let void = lock(&self.void).clone();
         let is_void = |position| void.contains(&position);
         journal_keys(&journal, places.keys_after, is_void, number, |keys| scope.load_all(keys))
             .map_err(|what| self.stop(what))
     }
+}
+
+/// The open letters whose key belongs to a scope.
+fn letters_of(state: &LedgerState, scope: u16) -> Vec<(PipeId, u128, Letter)> {
+    let of_scope = |letter: &Letter| letter.key.is_some_and(|key| key.scope == scope);
+    let mut found = Vec::new();
+    for (pipe, known) in (0..).map(PipeId).zip(&state.pipes) {
+        let letters = known.letters.iter().filter(|(_, letter)| of_scope(letter));
+        found.extend(letters.map(|(id, letter)| (pipe, *id, letter.clone())));
+    }
+    found
 }
 
 fn journal_bytes(journal: &Journal, from: Option<journal::Position>) -> u64 {

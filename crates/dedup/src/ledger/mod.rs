@@ -135,6 +135,15 @@ impl Ledger {
         Ok(())
     }
 
+    /// Purges open dead letters of a pipe, in a record of its own; how many of them were open.
+    /// Their keys are forgotten: a copy is new from then on.
+    ///
+    /// # Errors
+    /// [`LedgerError`]: a pipe that the data folder doesn't know, or the record not written.
+    pub fn remove_letters(&self, pipe: &str, ids: &[u128]) -> Result<u64, LedgerError> {
+        self.core.remove_letters(pipe, ids)
+    }
+
     /// Moves keys into key runs, forgets expired runs, and lets go of old journal segments. Also
     /// happens by itself, in the background, past `checkpoint_journal_bytes`.
     ///

@@ -1,22 +1,22 @@
 //! A pipe's handle of the ledger.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use event::sink::{FileState, ScopeSecret, SinkIdentity, SinkState, StagedOutput};
 use event::source::SourceState;
-use event::{Batch, BatchNumber, Event, Fate};
+use event::{Batch, BatchNumber, Event, Fate, Marks};
 
 use super::core::{Core, PendingRecord};
 use super::declare::{Declared, definition};
 use super::lock;
 use super::scope_cell::ScopeCell;
-use super::{Ledger, Left, PipeDeclaration, Settlement};
+use super::{Ledger, Left, LetterChange, PipeDeclaration, Settlement};
 use crate::error::LedgerError;
 use crate::record::{BatchHead, BatchRecord, FilesRecord, Record, Scratch};
-use crate::scope::{CommittedKey, KeyState, PipeId, Reserved, SourceId};
-use crate::state::{ParkedEvent, PipeState, ScopeState, SinkRecord};
+use crate::scope::{CommittedKey, KeyState, PipeId, Reserved, SourceId, Superseding, mask};
+use crate::state::{Letter, LetterKey, LetterOp, ParkedEvent, PipeState, ScopeState, SinkRecord};
 
 /// Of the encoding of the keys that the scope's definition names.
 const KEY_ENCODING: u32 = 1;
@@ -28,6 +28,7 @@ pub struct PipeLedger {
     name: String,
     sink_names: Vec<String>,
     declared: Declared,
+    config_fingerprint: u64,
     /// Times of the scope as each batch was decided, oldest first.
     decided: Mutex<VecDeque<Decided>>,
     /// Number of the last batch that was decided; written under the scope's lock.
@@ -37,11 +38,12 @@ pub struct PipeLedger {
 
 /// The scope's times when a batch was decided: its record says these, not those of batches that
 /// were decided since and may never commit.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Decided {
     number: BatchNumber,
     recorded_max_ms: i64,
     watermark_ms: Option<i64>,
+    superseding: Vec<Superseding>,
 }
 
 impl PipeLedger {
@@ -55,6 +57,7 @@ impl PipeLedger {
             name: declaration.pipe,
             sink_names: declaration.sinks,
             declared,
+            config_fingerprint: declaration.config_fingerprint,
             decided: Mutex::new(VecDeque::new()),
             decided_last: AtomicU64::new(0),
             scratch: Mutex::new(Scratch::default()),
@@ -133,6 +136,7 @@ impl PipeLedger {
     /// Decides every event whose fate is undecided, see [`crate::scope::Scope::reserve`]. Without
     /// a scope every such event is delivered.
     pub fn reserve(&self, number: BatchNumber, batch: &mut Batch) -> Reserved {
+        self.narrow_replays(batch);
         let Some(cell) = self.cell() else {
             let undecided = |event: &&mut Event| event.fate == Fate::Undecided;
             batch.events.iter_mut().filter(undecided).for_each(|event| event.fate = Fate::Deliver);
@@ -143,13 +147,31 @@ impl PipeLedger {
         let source = SourceId(self.declared.source);
         cell.with(|scope| {
             let reserved = scope.reserve(self.pipe_id(), source, number, batch, now_ms);
-            let watermark = scope.watermarks().find(|(of, _)| *of == source);
-            let watermark_ms = watermark.map(|(_, watermark_ms)| watermark_ms);
-            let recorded_max_ms = scope.recorded_max_ms();
-            lock(&self.decided).push_back(Decided { number, recorded_max_ms, watermark_ms });
+            // Replays are of another source, which has none.
+            let own = |(of, _): &(SourceId, i64)| *of == source && batch.replay.is_none();
+            let watermark_ms = scope.watermarks().find(own).map(|(_, watermark_ms)| watermark_ms);
+            let (recorded_max_ms, superseding) =
+                (scope.recorded_max_ms(), scope.take_superseding());
+            let decided = Decided { number, recorded_max_ms, watermark_ms, superseding };
+            lock(&self.decided).push_back(decided);
             self.decided_last.store(number.0, Ordering::Release);
             reserved
         })
+    }
+
+    /// Replayed events go only where they may, and where their letter isn't held already.
+    fn narrow_replays(&self, batch: &mut Batch) {
+        let Some(replay) = &batch.replay else { return };
+        for (event, replayed) in batch.events.iter_mut().zip(&replay.events) {
+            let held = replayed.letter.map_or(0, |letter| {
+                self.with_state(|pipe| {
+                    let letter = pipe.letters.get(&letter);
+                    letter.map_or(0, |letter| mask(&self.declared.sinks, &letter.sinks))
+                })
+            });
+            event.routes &= replayed.sinks & !held;
+            event.marks = event.marks.with(Marks::REPLAYED);
+        }
     }
 
     /// Lets go of the keys that batch `number` reserved: it will not commit, or not with them.
@@ -185,16 +207,38 @@ impl PipeLedger {
     }
 
     /// The parked events that the ledger holds, registered as events that wait and hold their
-    /// keys. Once, before the first batch.
+    /// keys (those that have one, in the scope that the pipe has now), in order of receipt. They
+    /// come again with the shard, start and time of receipt that they say. Once, before the first
+    /// batch.
     #[must_use]
     pub fn restore_parked(&self) -> Vec<ParkedEvent> {
-        self.with_state(|pipe| pipe.parked.values().map(|(_, event)| event.clone()).collect())
+        let mut parked: Vec<ParkedEvent> =
+            self.with_state(|pipe| pipe.parked.values().map(|(_, event)| event.clone()).collect());
+        parked.sort_by_key(|event| (event.received_ms, event.id));
+        if let Some(cell) = self.cell() {
+            cell.with(|scope| {
+                parked.iter().for_each(|event| scope.restore_parked(self.pipe_id(), event));
+            });
+        }
+        parked
     }
 
     /// How many dead letters of the pipe are open.
     #[must_use]
     pub fn letters_open(&self) -> u64 {
-        0
+        self.with_state(|pipe| pipe.letters.len() as u64)
+    }
+
+    /// Whether a dead letter is open: neither replayed nor purged.
+    #[must_use]
+    pub fn is_letter_open(&self, id: u128) -> bool {
+        self.with_state(|pipe| pipe.letters.contains_key(&id))
+    }
+
+    /// The open dead letters, by id.
+    #[must_use]
+    pub fn letters(&self) -> BTreeMap<u128, Letter> {
+        self.with_state(|pipe| pipe.letters.clone())
     }
 
     /// The pipe's waiting events won't be submitted again (it stops, or gives them back): they no
@@ -251,13 +295,18 @@ impl PipeLedger {
             staged.push((place, output.clone()));
         }
         let decided = self.decided_for(settlement.number);
+        let source = match settlement.batch.replay {
+            None => self.declared.source,
+            Some(_) => self.core().replays(&self.declared, &self.name)?,
+        };
+        let letters = self.letter_ops(settlement, decided.as_ref())?;
         Ok(BatchHead {
             pipe: self.declared.pipe,
-            source: self.declared.source,
+            source,
             scope: self.declared.scope.as_ref().map(|(number, _)| *number),
             number: settlement.number,
             keys: 0,
-            recorded_max_ms: decided.map_or(i64::MIN, |decided| decided.recorded_max_ms),
+            recorded_max_ms: decided.as_ref().map_or(i64::MIN, |decided| decided.recorded_max_ms),
             watermark_ms: decided.and_then(|decided| decided.watermark_ms),
             published: self.unrecorded_published(),
             positions: settlement.positions.clone(),
@@ -265,6 +314,57 @@ impl PipeLedger {
             parked: settlement.parked.clone(),
             staged,
             counters: settlement.counters.clone(),
+            letters,
+        })
+    }
+
+    /// What the record says of letters: what the pipe says, and which are superseded.
+    fn letter_ops(
+        &self,
+        settlement: &Settlement<'_>,
+        decided: Option<&Decided>,
+    ) -> Result<Vec<LetterOp>, LedgerError> {
+        let mut ops = Vec::with_capacity(settlement.letters.len());
+        for change in &settlement.letters {
+            ops.push(match *change {
+                LetterChange::Remove { id } => LetterOp::Remove { id },
+                LetterChange::Add { id, event, deterministic, sinks } => {
+                    let letter = self.letter(settlement.batch, event, deterministic, sinks);
+                    let what = "a letter of an event that isn't dead";
+                    LetterOp::Add { id, letter: letter.ok_or_else(|| self.refuse(what))? }
+                }
+            });
+        }
+        let decided = decided.filter(|decided| decided.number == settlement.number);
+        for one in decided.map_or(&[][..], |decided| &decided.superseding) {
+            let event = settlement.batch.events.get(one.event as usize);
+            if event.is_some_and(|event| event.fate == Fate::Deliver) {
+                ops.push(LetterOp::Superseded { pipe: one.pipe.0, id: one.letter });
+            }
+        }
+        Ok(ops)
+    }
+
+    /// The letter of an event of `batch` that died.
+    fn letter(&self, batch: &Batch, at: u32, deterministic: bool, sinks: u64) -> Option<Letter> {
+        let event = batch.events.get(at as usize)?;
+        let extent = batch.extents.iter().rev().find(|extent| extent.first_event <= at)?;
+        if !matches!(event.fate, Fate::Dead(_)) {
+            return None;
+        }
+        let scope = self.declared.scope.as_ref().filter(|_| event.window_ms >= 0);
+        let (key, window_ms, body_hash) = (event.key, event.window_ms, event.body_hash);
+        let bits = (0..u64::BITS).zip(&self.declared.sinks);
+        let mut places: Vec<u16> =
+            bits.filter(|(bit, _)| sinks >> bit & 1 == 1).map(|(_, place)| *place).collect();
+        places.sort_unstable();
+        Some(Letter {
+            received_ms: extent.received_ms,
+            recorded_ms: event.recorded_ms,
+            key: scope.map(|(scope, _)| LetterKey { scope: *scope, key, window_ms, body_hash }),
+            deterministic_under: deterministic.then_some(self.config_fingerprint),
+            sinks: places,
+            superseded: false,
         })
     }
 
@@ -276,7 +376,7 @@ impl PipeLedger {
         while all.get(1).is_some_and(|second| second.number <= committed) {
             all.pop_front();
         }
-        all.iter().rev().find(|decided| decided.number <= number).copied()
+        all.iter().rev().find(|decided| decided.number <= number).cloned()
     }
 
     /// What was published since the last record that said so.

@@ -55,6 +55,8 @@ impl Replayed {
             (Record::Pipe(record), Some(state)) => state.apply_pipe(&record),
             (Record::Files(record), Some(state)) => state.apply_files(&record),
             (Record::Published(record), Some(state)) => state.apply_published(&record),
+            (Record::Letters(record), Some(state)) => state.apply_letters(&record),
+            (Record::Source(record), Some(state)) => state.apply_source(&record),
             (Record::Batch(head), Some(state)) => state.apply_batch(&head, limits).map(|verdict| {
                 if verdict == Verdict::Void {
                     self.void.insert(position);
@@ -121,6 +123,7 @@ fn amounts_to(state: &LedgerState, checkpoint: &CheckpointRecord) -> bool {
             source.minutes.clone_from(&said.minutes);
             source.hours.clone_from(&said.hours);
             source.days.clone_from(&said.days);
+            source.broken.clone_from(&said.broken);
         }
     }
     state == *said

@@ -7,6 +7,7 @@ use event::BatchNumber;
 
 use super::lock;
 use crate::scope::{PipeId, Scope, ScopeOptions};
+use crate::state::LetterOp;
 
 /// A scope that several pipes share.
 ///
@@ -15,10 +16,18 @@ use crate::scope::{PipeId, Scope, ScopeOptions};
 pub(super) struct ScopeCell {
     options: ScopeOptions,
     scope: Mutex<Scope>,
-    settled: Mutex<Vec<(PipeId, BatchNumber)>>,
+    settled: Mutex<Vec<Settled>>,
     wakeups: AtomicU64,
     live_keys: AtomicU64,
     waiting: AtomicU64,
+}
+
+/// What a record settled.
+struct Settled {
+    pipe: PipeId,
+    /// The batch that is committed with it.
+    batch: Option<BatchNumber>,
+    letters: Vec<LetterOp>,
 }
 
 impl ScopeCell {
@@ -50,9 +59,11 @@ impl ScopeCell {
         answer
     }
 
-    /// Everything that `pipe` reserved up to batch `number` is committed.
-    pub(super) fn settle(&self, pipe: PipeId, number: BatchNumber) {
-        lock(&self.settled).push((pipe, number));
+    /// Everything that `pipe` reserved up to `batch` is committed, apart from what died; and
+    /// letters changed.
+    pub(super) fn settle(&self, pipe: PipeId, batch: Option<BatchNumber>, letters: &[LetterOp]) {
+        let letters = letters.to_vec();
+        lock(&self.settled).push(Settled { pipe, batch, letters });
         self.tell_if_free();
     }
 
@@ -86,8 +97,22 @@ impl ScopeCell {
 
     fn tell(&self, scope: &mut Scope) {
         let settled = std::mem::take(&mut *lock(&self.settled));
-        for (pipe, number) in settled {
-            scope.commit(pipe, number);
+        for Settled { pipe, batch, letters } in settled {
+            for op in &letters {
+                match (op, batch) {
+                    (LetterOp::Add { id, letter }, Some(number)) => {
+                        scope.died(pipe, number, *id, letter);
+                    }
+                    (LetterOp::Add { id, letter }, None) => scope.letter_open(pipe, *id, letter),
+                    (LetterOp::Remove { id }, _) => scope.letter_removed(pipe, *id),
+                    (LetterOp::Superseded { pipe, id }, _) => {
+                        scope.letter_superseded(PipeId(*pipe), *id);
+                    }
+                }
+            }
+            if let Some(number) = batch {
+                scope.commit(pipe, number);
+            }
         }
         self.wakeups.store(scope.wakeups(), Ordering::Release);
         self.live_keys.store(scope.live_keys(), Ordering::Relaxed);

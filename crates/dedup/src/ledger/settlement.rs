@@ -11,7 +11,10 @@ pub struct Settlement<'a> {
     /// The batch's number: one more than that of the batch committed before it.
     pub number: BatchNumber,
     /// The batch. The key of every event whose fate is `Deliver` and whose window isn't negative
-    /// goes into the record; the rest of the batch is not looked at.
+    /// goes into the record; the rest of the batch is not looked at. A batch of replays
+    /// ([`event::Batch::replay`]), be it without events, counts as source `replay:` and the pipe's
+    /// name: `counters` (in flight, too) are those of that source then, else those of the pipe's
+    /// source.
     pub batch: &'a Batch,
     /// What is settled now in the source, whatever the outcome.
     pub positions: Vec<PositionChange>,
@@ -19,7 +22,8 @@ pub struct Settlement<'a> {
     pub message_ids: Vec<MessageIdChange>,
     /// Events that are parked now, or no longer.
     pub parked: Vec<ParkedChange>,
-    /// Letters of events that died in this batch, and of events that are no longer dead.
+    /// Letters of events that died in this batch (each has one: what died keeps its key by it),
+    /// and of events that are no longer dead.
     pub letters: Vec<LetterChange>,
     /// What was staged, with the index of its sink in [`crate::ledger::PipeDeclaration::sinks`].
     pub staged: Vec<(usize, StagedOutput)>,

@@ -11,6 +11,7 @@ use super::keys::{self, Scratch};
 use super::{BATCH, OnDisk, VERSION};
 use crate::ledger::{CounterChange, MessageIdChange, ParkedChange, PositionChange};
 use crate::scope::CommittedKey;
+use crate::state::LetterOp;
 
 /// What a batch's record says, apart from its keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub(crate) struct BatchHead {
     pub(crate) staged: Vec<(u16, StagedOutput)>,
     /// What is counted.
     pub(crate) counters: CounterChange,
+    /// Dead letters.
+    pub(crate) letters: Vec<LetterOp>,
 }
 
 impl BatchHead {
@@ -58,7 +61,11 @@ impl BatchHead {
             put_u64(out, (*sink).into());
             output.put(out);
         });
-        self.counters.put(out);
+        // Left out where there are none, so that records without them read as they always did.
+        self.counters.put_before(out, !self.letters.is_empty());
+        if !self.letters.is_empty() {
+            put_list(out, self.letters.iter(), |out, op| op.put(out));
+        }
     }
 
     fn take(cursor: &mut Cursor<'_>, scope: Option<u16>, keys: u64) -> Decoded<Self> {
@@ -76,6 +83,7 @@ impl BatchHead {
             parked: cursor.list(OnDisk::take)?,
             staged: cursor.list(|cursor| Ok((cursor.u16()?, StagedOutput::take(cursor)?)))?,
             counters: CounterChange::take(cursor)?,
+            letters: if cursor.is_at_end() { Vec::new() } else { cursor.list(OnDisk::take)? },
         })
     }
 }
@@ -149,7 +157,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::keys::tests::any_key;
-    use super::super::{Record, counters, files, message_ids, parked, positions};
+    use super::super::{Record, counters, files, letters, message_ids, parked, positions};
     use super::*;
 
     prop_compose! {
@@ -162,12 +170,13 @@ mod tests {
             parked in prop::collection::vec(parked::tests::any_change(), 0..2),
             staged in prop::collection::vec((any::<u16>(), files::tests::any_output()), 0..3),
             counters in counters::tests::any_change(),
+            letters in prop::collection::vec(letters::tests::any_op(), 0..3),
         ) -> BatchHead {
             let published =
                 published.into_iter().map(|(sink, number)| (sink, BatchNumber(number))).collect();
             BatchHead {
                 pipe, source, scope, number: BatchNumber(number), keys: 0, recorded_max_ms,
-                watermark_ms, published, positions, message_ids, parked, staged, counters,
+                watermark_ms, published, positions, message_ids, parked, staged, counters, letters,
             }
         }
     }

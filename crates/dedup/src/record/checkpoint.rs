@@ -1,11 +1,13 @@
 //! A checkpoint: everything that the records before it amount to, apart from keys.
 
-use event::{Epoch, LedgerId};
+use std::collections::BTreeMap;
+
+use event::{BatchNumber, Epoch, LedgerId};
 use journal::Position;
 
 use super::OnDisk;
 use super::cursor::{Cursor, Decoded, put_i64, put_list, put_option, put_str, put_u64};
-use crate::state::{LedgerState, SourceCounters};
+use crate::state::{LedgerState, Letter, MinuteBucket, PipeState, SourceCounters};
 
 /// A checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +37,7 @@ impl OnDisk for CheckpointRecord {
         put_list(out, state.pipes.iter(), |out, pipe| pipe.put(out));
         put_list(out, state.sources.iter(), |out, source| source.put(out));
         put_list(out, state.runs.iter(), |out, run| run.put(out));
-        put_expired(out, &state.sources);
+        put_later_parts(out, state);
     }
 
     fn take(cursor: &mut Cursor<'_>) -> Decoded<Self> {
@@ -46,10 +48,10 @@ impl OnDisk for CheckpointRecord {
         let keys_after = cursor.option(|cursor| cursor.u64().map(Position))?;
         let void = cursor.list(|cursor| cursor.u64().map(Position))?;
         let scopes = cursor.list(OnDisk::take)?;
-        let pipes = cursor.list(OnDisk::take)?;
+        let mut pipes: Vec<PipeState> = cursor.list(OnDisk::take)?;
         let mut sources: Vec<SourceCounters> = cursor.list(OnDisk::take)?;
         let runs = cursor.list(OnDisk::take)?;
-        take_expired(cursor, &mut sources)?;
+        take_later_parts(cursor, &mut pipes, &mut sources)?;
         let state = LedgerState {
             ledger_id,
             epoch,
@@ -64,24 +66,53 @@ impl OnDisk for CheckpointRecord {
     }
 }
 
-/// What expired, of the sources that lost something. Last in its record and left out where there is
-/// nothing to say, so that records without it read as they always did.
-fn put_expired(out: &mut Vec<u8>, sources: &[SourceCounters]) {
-    let lossy: Vec<(usize, u64)> = sources
-        .iter()
-        .enumerate()
-        .filter(|(_, source)| source.expired > 0)
-        .map(|(number, source)| (number, source.expired))
-        .collect();
-    if !lossy.is_empty() {
-        put_list(out, lossy.into_iter(), |out, (number, expired)| {
+/// What later versions added: what expired, of the sources that lost something; the open letters,
+/// of pipes that have some; and the minutes that don't balance, of sources that have some. A part
+/// is left out where it and all after it have nothing to say, so that records without it read as
+/// they always did.
+fn put_later_parts(out: &mut Vec<u8>, state: &LedgerState) {
+    let sources = || state.sources.iter().enumerate();
+    let lossy: Vec<_> = sources().filter(|(_, source)| source.expired > 0).collect();
+    let dead: Vec<_> =
+        state.pipes.iter().enumerate().filter(|(_, pipe)| !pipe.letters.is_empty()).collect();
+    let broken: Vec<_> = sources().filter(|(_, source)| !source.broken.is_empty()).collect();
+    let parts = match (lossy.is_empty(), dead.is_empty(), broken.is_empty()) {
+        (_, _, false) => 3,
+        (_, false, true) => 2,
+        (false, true, true) => 1,
+        (true, true, true) => 0,
+    };
+    if parts >= 1 {
+        put_list(out, lossy.into_iter(), |out, (number, source)| {
             put_u64(out, number as u64);
-            put_u64(out, expired);
+            put_u64(out, source.expired);
+        });
+    }
+    if parts >= 2 {
+        put_list(out, dead.into_iter(), |out, (number, pipe)| {
+            put_u64(out, number as u64);
+            put_list(out, pipe.letters.iter(), |out, (id, letter)| {
+                out.extend_from_slice(&id.to_le_bytes());
+                letter.put(out);
+            });
+        });
+    }
+    if parts >= 3 {
+        put_list(out, broken.into_iter(), |out, (number, source)| {
+            put_u64(out, number as u64);
+            put_list(out, source.broken.iter(), |out, (minute, batch)| {
+                put_i64(out, minute.0);
+                put_u64(out, batch.0);
+            });
         });
     }
 }
 
-fn take_expired(cursor: &mut Cursor<'_>, sources: &mut [SourceCounters]) -> Decoded<()> {
+fn take_later_parts(
+    cursor: &mut Cursor<'_>,
+    pipes: &mut [PipeState],
+    sources: &mut [SourceCounters],
+) -> Decoded<()> {
     if cursor.is_at_end() {
         return Ok(());
     }
@@ -89,6 +120,29 @@ fn take_expired(cursor: &mut Cursor<'_>, sources: &mut [SourceCounters]) -> Deco
     for (number, expired) in lossy {
         let missing = cursor.missing("source that lost events");
         sources.get_mut(usize::from(number)).ok_or(missing)?.expired = expired;
+    }
+    if cursor.is_at_end() {
+        return Ok(());
+    }
+    type Letters = BTreeMap<u128, Letter>;
+    let letter = |cursor: &mut Cursor<'_>| Ok((cursor.u128()?, Letter::take(cursor)?));
+    let dead: Vec<(u16, Letters)> =
+        cursor.list(|cursor| Ok((cursor.u16()?, cursor.list(letter)?)))?;
+    for (number, letters) in dead {
+        let missing = cursor.missing("pipe with letters");
+        pipes.get_mut(usize::from(number)).ok_or(missing)?.letters = letters;
+    }
+    if cursor.is_at_end() {
+        return Ok(());
+    }
+    type Broken = BTreeMap<MinuteBucket, BatchNumber>;
+    let minute =
+        |cursor: &mut Cursor<'_>| Ok((MinuteBucket(cursor.i64()?), BatchNumber(cursor.u64()?)));
+    let broken: Vec<(u16, Broken)> =
+        cursor.list(|cursor| Ok((cursor.u16()?, cursor.list(minute)?)))?;
+    for (number, broken) in broken {
+        let missing = cursor.missing("source that doesn't balance");
+        sources.get_mut(usize::from(number)).ok_or(missing)?.broken = broken;
     }
     Ok(())
 }
@@ -98,6 +152,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::Record;
+    use super::super::letters::tests::any_letter;
     use super::super::pipe::tests::any_pipe;
     use super::super::runs::tests::any_run;
     use super::super::scope::tests::any_scope;
@@ -128,9 +183,16 @@ mod tests {
             (made_ms, keys_after, void) in any::<(i64, Option<u64>, Vec<u64>)>(),
             mut state in any_state(),
             expired: u64,
+            letters in prop::collection::btree_map(any::<u128>(), any_letter(), 0..3),
+            broken in prop::collection::btree_map(any::<i64>(), any::<u64>(), 0..3),
         ) {
             if let Some(source) = state.sources.last_mut() {
                 source.expired = expired;
+                let minute = |(minute, batch)| (MinuteBucket(minute), BatchNumber(batch));
+                source.broken = broken.into_iter().map(minute).collect();
+            }
+            if let Some(pipe) = state.pipes.last_mut() {
+                pipe.letters = letters;
             }
             let (keys_after, void) =
                 (keys_after.map(Position), void.into_iter().map(Position).collect());

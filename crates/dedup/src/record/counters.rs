@@ -63,16 +63,23 @@ impl OnDisk for (String, [u64; 6]) {
     }
 }
 
-impl OnDisk for CounterChange {
-    fn put(&self, out: &mut Vec<u8>) {
+impl CounterChange {
+    /// Appends it. `more_follows` says whether anything comes after it in its record.
+    pub(super) fn put_before(&self, out: &mut Vec<u8>, more_follows: bool) {
         put_list(out, self.minutes.iter(), |out, minute| minute.put(out));
         put_list(out, self.types.iter(), |out, one| one.put(out));
         put_u64(out, self.reread);
         put_list(out, self.in_flight.iter(), |out, minute| minute.put(out));
-        // Last in its record, so that records without it read as they always did.
-        if self.expired > 0 {
+        // Left out at the end of a record, so that records without it read as they always did.
+        if self.expired > 0 || more_follows {
             put_u64(out, self.expired);
         }
+    }
+}
+
+impl OnDisk for CounterChange {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.put_before(out, false);
     }
 
     fn take(cursor: &mut Cursor<'_>) -> Decoded<Self> {

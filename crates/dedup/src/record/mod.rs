@@ -11,6 +11,7 @@ mod counters;
 mod cursor;
 mod files;
 mod keys;
+mod letters;
 mod message_ids;
 mod open;
 mod parked;
@@ -19,6 +20,7 @@ mod positions;
 mod published;
 mod runs;
 mod scope;
+mod source;
 mod sources;
 
 pub(crate) use batch::{BatchHead, BatchRecord};
@@ -26,10 +28,12 @@ pub(crate) use checkpoint::CheckpointRecord;
 pub(crate) use cursor::{Cursor, Decoded, Malformed};
 pub(crate) use files::FilesRecord;
 pub(crate) use keys::{Scratch, decode as decode_keys, encode as encode_keys};
+pub(crate) use letters::LettersRecord;
 pub(crate) use open::OpenRecord;
 pub(crate) use pipe::PipeRecord;
 pub(crate) use published::PublishedRecord;
 pub(crate) use scope::ScopeEntry;
+pub(crate) use source::SourceRecord;
 
 /// The format that this program writes, and the newest that it reads.
 pub(crate) const VERSION: u8 = 1;
@@ -40,6 +44,8 @@ const FILES: u8 = 3;
 const BATCH: u8 = 4;
 const PUBLISHED: u8 = 5;
 const CHECKPOINT: u8 = 6;
+const LETTERS: u8 = 7;
+const SOURCE: u8 = 8;
 
 /// Something with one way to stand on disk.
 pub(crate) trait OnDisk: Sized {
@@ -64,6 +70,10 @@ pub(crate) enum Record {
     Published(PublishedRecord),
     /// Everything that the records before it amount to, apart from keys.
     Checkpoint(Box<CheckpointRecord>),
+    /// Dead letters were purged.
+    Letters(LettersRecord),
+    /// A pipe uses one more source.
+    Source(SourceRecord),
 }
 
 /// A record that this program can't read.
@@ -95,6 +105,8 @@ impl Record {
             }
             Self::Published(record) => put(&mut out, PUBLISHED, record),
             Self::Checkpoint(record) => put(&mut out, CHECKPOINT, record.as_ref()),
+            Self::Letters(record) => put(&mut out, LETTERS, record),
+            Self::Source(record) => put(&mut out, SOURCE, record),
         }
         out
     }
@@ -111,6 +123,8 @@ impl Record {
             BATCH => return Ok(Self::Batch(BatchRecord::take(cursor)?.head()?)),
             PUBLISHED => Self::Published(PublishedRecord::take(cursor)?),
             CHECKPOINT => Self::Checkpoint(Box::new(CheckpointRecord::take(cursor)?)),
+            LETTERS => Self::Letters(LettersRecord::take(cursor)?),
+            SOURCE => Self::Source(SourceRecord::take(cursor)?),
             _ => return Err(cursor.missing("known kind of record").into()),
         };
         cursor.end()?;
@@ -187,7 +201,7 @@ pub(crate) mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_bytes_are_read_without_panic(kind in 0_u8..8, mut bytes: Vec<u8>) {
+        fn any_bytes_are_read_without_panic(kind in 0_u8..10, mut bytes: Vec<u8>) {
             bytes.splice(0..0, [VERSION, kind]);
             let _ = Record::decode(&bytes);
         }

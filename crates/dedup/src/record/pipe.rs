@@ -1,5 +1,7 @@
 //! Pipes: that one was started, and all that a checkpoint says of one.
 
+use std::collections::BTreeMap;
+
 use event::{BatchNumber, ShardId};
 
 use super::OnDisk;
@@ -94,6 +96,8 @@ impl OnDisk for PipeState {
             })?,
             sinks: cursor.list(OnDisk::take)?,
             types: cursor.list(OnDisk::take)?,
+            // They stand at the end of a checkpoint.
+            letters: BTreeMap::new(),
         })
     }
 }
@@ -126,7 +130,7 @@ pub(crate) mod tests {
             let parked = parked.into_iter().map(|parked| (parked.1.id, parked)).collect();
             PipeState {
                 name, source, scope, config_fingerprint, invocations, committed, positions,
-                message_ids, parked, sinks, types,
+                message_ids, parked, sinks, types, letters: BTreeMap::new(),
             }
         }
     }

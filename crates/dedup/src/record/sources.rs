@@ -1,5 +1,7 @@
 //! All that a checkpoint says of a source's counters.
 
+use std::collections::BTreeMap;
+
 use super::OnDisk;
 use super::cursor::{Cursor, Decoded, put_i64, put_list, put_str, put_u64};
 use crate::state::{SourceCounters, Tally};
@@ -29,7 +31,9 @@ impl OnDisk for SourceCounters {
             days: cursor.list(folded)?,
             in_flight: cursor.list(OnDisk::take)?,
             reread: cursor.u64()?,
+            // They stand at the end of a checkpoint.
             expired: 0,
+            broken: BTreeMap::new(),
         })
     }
 }
@@ -52,7 +56,8 @@ pub(crate) mod tests {
             in_flight in prop::collection::btree_map(any_minute(), any::<u64>(), 0..3),
             reread: u64,
         ) -> SourceCounters {
-            SourceCounters { pipe, name, minutes, hours, days, in_flight, reread, expired: 0 }
+            let (expired, broken) = (0, BTreeMap::new());
+            SourceCounters { pipe, name, minutes, hours, days, in_flight, reread, expired, broken }
         }
     }
 

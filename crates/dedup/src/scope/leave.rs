@@ -7,6 +7,7 @@ use super::waiters::Waiter;
 use super::{PipeId, Scope};
 use crate::index::{Hold, Spot};
 use crate::ledger::Left;
+use crate::state::ParkedEvent;
 
 impl Scope {
     /// Events of batch `number` leave it: the keys that it reserved for them are free again, and
@@ -45,6 +46,22 @@ impl Scope {
         if wake {
             self.waiters.wake();
         }
+    }
+
+    /// A parked event waits again after a restart, and holds its key, if it has one.
+    pub fn restore_parked(&mut self, pipe: PipeId, event: &ParkedEvent) {
+        if event.window_ms < 0 {
+            return;
+        }
+        let waiter = Waiter {
+            key: event.key,
+            rank: self.waiters.holding_rank(pipe, event.received_ms),
+            received_ms: event.received_ms,
+            recorded_ms: event.recorded_ms,
+            window_ms: event.window_ms,
+            late: event.marks.has(Marks::LATE),
+        };
+        self.waiters.register(&event.shard, event.position.0, waiter);
     }
 
     /// The events of `batch`, which `pipe` reserved, whose key an event of another pipe waits for.

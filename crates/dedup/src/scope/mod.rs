@@ -8,6 +8,7 @@
 //! forgotten in `times.rs`, who waits for whom in `waiters.rs`; `reserve.rs` puts them together.
 
 mod committed;
+mod dead;
 mod flights;
 mod ids;
 mod leave;
@@ -19,12 +20,15 @@ mod waiters;
 
 pub use crate::index::WINDOWS_MAX;
 pub use committed::{CommittedKey, DeadState, FOREVER_MS, KeyState};
+pub(crate) use dead::mask;
 pub use ids::{PipeId, SourceId};
 pub use options::{DedupClock, LatePolicy, OnDuplicateOfDead, ScopeOptions};
 
 use event::{Batch, BatchNumber, Fate, Offset, ShardId};
 
 use crate::index::{Entry, Hold, Index, Spot, Windows};
+use crate::state::Letter;
+use dead::DeadKeys;
 use flights::Flights;
 use reserve::{Desk, Judge};
 use times::Times;
@@ -52,6 +56,20 @@ pub struct Scope {
     flights: Flights,
     times: Times,
     waiters: Waiters,
+    dead: DeadKeys,
+    /// Of the batch that was decided last: events whose delivery supersedes letters.
+    superseding: Vec<Superseding>,
+}
+
+/// An event whose delivery supersedes an open letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Superseding {
+    /// Its index in its batch.
+    pub(crate) event: u32,
+    /// The letter's pipe.
+    pub(crate) pipe: PipeId,
+    /// The letter.
+    pub(crate) letter: u128,
 }
 
 impl Scope {
@@ -65,6 +83,8 @@ impl Scope {
             flights: Flights::default(),
             times: Times::new(),
             waiters: Waiters::default(),
+            dead: DeadKeys::default(),
+            superseding: Vec::new(),
         }
     }
 
@@ -140,13 +160,63 @@ impl Scope {
         self.times.index(source);
     }
 
+    /// A pipe runs under the plan of this fingerprint from now on; `sinks` are the places of its
+    /// sinks in the order of [`crate::state::PipeState::sinks`].
+    pub fn declare_pipe(&mut self, pipe: PipeId, fingerprint: u64, sinks: &[u16]) {
+        self.dead.declare(pipe, fingerprint, sinks);
+    }
+
+    /// A letter of `pipe` is open: its key, if it has one, is remembered until
+    /// [`Scope::letter_removed`], whatever its window.
+    pub fn letter_open(&mut self, pipe: PipeId, id: u128, letter: &Letter) {
+        self.dead.add(pipe, id, letter);
+    }
+
+    /// An event of batch `number`, which is about to be committed, is dead: what it reserved is
+    /// the letter's from now on.
+    pub fn died(&mut self, pipe: PipeId, number: BatchNumber, id: u128, letter: &Letter) {
+        if let Some(key) = letter.key {
+            let event = event::Event {
+                key: key.key,
+                recorded_ms: letter.recorded_ms,
+                window_ms: key.window_ms,
+                body_hash: key.body_hash,
+                ..event::Event::default()
+            };
+            self.let_go(pipe, number, &event);
+        }
+        self.letter_open(pipe, id, letter);
+    }
+
+    /// A letter was replayed or purged.
+    pub fn letter_removed(&mut self, pipe: PipeId, id: u128) {
+        self.dead.remove(pipe, id);
+    }
+
+    /// A copy of a letter's event was delivered: its replay is a duplicate.
+    pub fn letter_superseded(&mut self, pipe: PipeId, id: u128) {
+        self.dead.supersede(pipe, id);
+    }
+
+    /// Events of the batch that was decided last whose delivery supersedes letters.
+    pub(crate) fn take_superseding(&mut self) -> Vec<Superseding> {
+        std::mem::take(&mut self.superseding)
+    }
+
     /// Decides every undecided event of `batch`, in order: sets `recorded_ms`, and as fate
     /// - `Deliver`: the key is reserved for this batch (or the event has no window, less than 0 ms,
     ///   and needs no key);
     /// - `Duplicate`: a remembered entry reaches it, or one in flight in the same pipe that commits
     ///   no later than this batch;
     /// - `Waits`: an entry in flight elsewhere reaches it, or an event that waits and goes first;
-    /// - `Rejected`: `late`, `too_far_ahead` or `time_missing`.
+    /// - `Rejected`: `late`, `too_far_ahead` or `time_missing`; or `Dead` for the first two.
+    ///
+    /// A copy of a dead event follows [`OnDuplicateOfDead`]: it is a duplicate, or goes on; with
+    /// the same body only to those sinks (`routes`) that don't hold it.
+    ///
+    /// Events of a replay keep the recorded time that they say, which is never late and moves no
+    /// watermark; without one they go on without dedup, their window negative. Their own letter
+    /// makes them no duplicates, but a copy that was delivered since does.
     ///
     /// An event that waits is registered by pipe, shard and start offset. The pipe submits it
     /// again, undecided, in a batch of any number, with the same shard, start offset, key and
@@ -165,10 +235,12 @@ impl Scope {
         now_ms: i64,
     ) -> Reserved {
         self.flights.begin(pipe, number);
-        let source = self.times.index(source);
-        if !batch.events.is_empty() {
+        // Replays tell nothing of how far any source is.
+        let source = batch.replay.is_none().then(|| self.times.index(source));
+        if let Some(source) = source.filter(|_| !batch.events.is_empty()) {
             self.times.heard(source, now_ms);
         }
+        self.superseding.clear();
         self.times.forget(&self.options, now_ms, self.waiters.oldest_ms());
         let mut desk = Desk {
             options: &self.options,
@@ -177,6 +249,8 @@ impl Scope {
             flights: &self.flights,
             times: &mut self.times,
             waiters: &mut self.waiters,
+            dead: &self.dead,
+            superseding: &mut self.superseding,
             source,
             pipe,
             number,
@@ -275,6 +349,7 @@ impl Scope {
     #[must_use]
     pub fn memory_bytes(&self) -> u64 {
         let waiting = self.waiters.len() * waiters::WAITER_BYTES;
-        (self.index.memory_bytes() + waiting) as u64
+        let dead = self.dead.len() * dead::DEAD_BYTES;
+        (self.index.memory_bytes() + waiting + dead) as u64
     }
 }

@@ -1,15 +1,18 @@
 //! Deciding the events of a batch.
 
 use event::batch::NO_TIME;
-use event::{Batch, BatchNumber, Event, Fate, Marks, Offset};
+use event::{Batch, BatchNumber, Death, Event, Fate, Marks, Offset};
 
 use crate::index::{Entry, Hold, Index, Spot, Windows, Words};
 
+use super::dead::{Copy, DeadKeys};
 use super::flights::Flights;
 use super::reach::Reach;
 use super::times::{MarkIndex, Stated, Timed, Times};
-use super::waiters::{Rank, Waiter, Waiters};
-use super::{DedupClock, LatePolicy, PipeId, Reserved, ScopeOptions};
+use super::waiters::{Turn, Waiter, Waiters};
+use super::{
+    DedupClock, LatePolicy, OnDuplicateOfDead, PipeId, Reserved, ScopeOptions, Superseding,
+};
 
 /// How many keys are decided between two rounds of asking memory: enough to hide the way there
 /// behind, few enough that what arrived is still in the nearest cache when it is its turn.
@@ -56,6 +59,8 @@ struct Found {
     duplicate: bool,
     /// An entry in flight in another pipe reaches it.
     elsewhere: bool,
+    /// Dead events of its key have something to say, too.
+    dead: bool,
     /// An expired entry of its key, whose place may be taken.
     over: Option<usize>,
     /// Where else a new entry may go.
@@ -79,7 +84,10 @@ pub(super) struct Desk<'a> {
     pub(super) flights: &'a Flights,
     pub(super) times: &'a mut Times,
     pub(super) waiters: &'a mut Waiters,
-    pub(super) source: MarkIndex,
+    pub(super) dead: &'a DeadKeys,
+    pub(super) superseding: &'a mut Vec<Superseding>,
+    /// `None`: a replay.
+    pub(super) source: Option<MarkIndex>,
     pub(super) pipe: PipeId,
     pub(super) number: BatchNumber,
     pub(super) now_ms: i64,
@@ -92,7 +100,7 @@ impl Desk<'_> {
     pub(super) fn decide_all(&mut self, batch: &mut Batch) {
         let mut at = At { index: 0, extent: 0, extent_end: 0, received_ms: self.now_ms };
         let mut next_extent = 0;
-        let total = batch.events.len();
+        let (total, replay) = (batch.events.len(), batch.replay.is_some());
         let mut near = self.ask_for_tags(&batch.events, 0);
         let mut far = self.ask_for_tags(&batch.events, AHEAD);
         self.ask_for_slots(&near);
@@ -107,7 +115,11 @@ impl Desk<'_> {
                     at.received_ms = batch.extents.get(next_extent).map_or(0, |e| e.received_ms);
                     next_extent += 1;
                 }
-                self.decide(batch, at, spot);
+                if replay {
+                    self.decide_replayed(batch, at, spot);
+                } else {
+                    self.decide(batch, at, spot);
+                }
                 at.index += 1;
             }
             (near, far) = (far, farther);
@@ -146,10 +158,13 @@ impl Desk<'_> {
             return self.decide_among_waiters(batch, at, spot, key);
         }
         let Some((recorded_ms, late)) = self.time(batch, at, event_ms) else { return };
-        let found = self.look_up(spot, key, recorded_ms);
+        let mut found = self.look_up(spot, key, recorded_ms);
+        if !self.dead.is_empty() {
+            self.ask_the_dead(batch, at, recorded_ms, &mut found);
+        }
         if found.elsewhere && !found.duplicate {
             let rank = self.waiters.next_rank(self.pipe, at.received_ms);
-            return self.wait(batch, at, spot, rank, recorded_ms, late);
+            return self.wait(batch, at, spot, Turn { rank, recorded_ms, late });
         }
         self.settle(batch, at, spot, recorded_ms, &found);
     }
@@ -158,36 +173,109 @@ impl Desk<'_> {
     #[cold]
     fn decide_among_waiters(&mut self, batch: &mut Batch, at: At, spot: Spot, key: u128) {
         let event_ms = batch.events.get(at.index).map_or(NO_TIME, |event| event.event_ms);
-        let start = position(batch, at);
-        let shard = batch.extents.get(at.extent).map(|extent| extent.shard_of(at.index).clone());
-        let known = shard.as_ref().and_then(|shard| self.waiters.get(self.pipe, shard, start));
-        // The same message received once more is another event: it waits for the first.
-        let known =
-            known.filter(|waiter| waiter.key == key && waiter.received_ms == at.received_ms);
-        let (rank, recorded_ms, late) = match known {
-            Some(waiter) => {
-                self.remember_time(batch, at, waiter.recorded_ms, waiter.late);
-                (waiter.rank, waiter.recorded_ms, waiter.late)
-            }
+        let known = self.waiter(batch, at, key);
+        let turn = match known {
+            Some(waiter) => waiter.turn(),
             None => {
                 let Some((recorded_ms, late)) = self.time(batch, at, event_ms) else { return };
                 let rank = self.waiters.next_rank(self.pipe, at.received_ms);
-                (rank, recorded_ms, late)
+                Turn { rank, recorded_ms, late }
             }
         };
-        let found = self.look_up(spot, key, recorded_ms);
-        let held_back = self.waiters.holds_back(key, rank, recorded_ms);
-        if !found.duplicate && (found.elsewhere || held_back) {
-            return self.wait(batch, at, spot, rank, recorded_ms, late);
+        self.take_turn(batch, at, spot, turn, known.is_some());
+    }
+
+    /// As [`Desk::decide`], for an event that comes again because somebody asked for it.
+    #[cold]
+    fn decide_replayed(&mut self, batch: &mut Batch, at: At, spot: Spot) {
+        let replay = batch.replay.as_ref();
+        let replayed = replay.and_then(|replay| replay.events.get(at.index));
+        let recorded_ms = replayed.and_then(|replayed| replayed.recorded_ms);
+        let Some(event) = batch.events.get_mut(at.index) else { return };
+        if event.fate != Fate::Undecided {
+            return;
         }
-        if let (Some(_), Some(shard)) = (known, &shard) {
+        let (Some(recorded_ms), 0..) = (recorded_ms, event.window_ms) else {
+            event.window_ms = -1;
+            return self.pass_without_key(batch, at);
+        };
+        let key = event.key;
+        let known = self.waiter(batch, at, key);
+        let rank = self.waiters.next_rank(self.pipe, at.received_ms);
+        let turn = known.map_or(Turn { rank, recorded_ms, late: false }, |known| known.turn());
+        self.take_turn(batch, at, spot, turn, known.is_some());
+    }
+
+    /// The event as it waited, if it did.
+    fn waiter(&self, batch: &Batch, at: At, key: u128) -> Option<Waiter> {
+        let shard = batch.extents.get(at.extent)?.shard_of(at.index);
+        let waiter = self.waiters.get(self.pipe, shard, position(batch, at))?;
+        // The same message received once more is another event: it waits for the first.
+        (waiter.key == key && waiter.received_ms == at.received_ms).then_some(waiter)
+    }
+
+    /// The event is decided, unless another one goes before it. `known`: it is registered.
+    fn take_turn(&mut self, batch: &mut Batch, at: At, spot: Spot, turn: Turn, known: bool) {
+        self.remember_time(batch, at, turn.recorded_ms, turn.late);
+        let key = batch.events.get(at.index).map_or(0, |event| event.key);
+        let mut found = self.look_up(spot, key, turn.recorded_ms);
+        if !self.dead.is_empty() {
+            self.ask_the_dead(batch, at, turn.recorded_ms, &mut found);
+        }
+        let held_back = self.waiters.holds_back(key, turn.rank, turn.recorded_ms);
+        if !found.duplicate && (found.elsewhere || held_back) {
+            return self.wait(batch, at, spot, turn);
+        }
+        if known && let Some(extent) = batch.extents.get(at.extent) {
+            let (shard, start) = (extent.shard_of(at.index), position(batch, at));
             if found.duplicate {
                 self.waiters.gone(self.pipe, shard, start);
             } else {
                 self.waiters.reserved(self.pipe, shard, start, self.number);
             }
         }
-        self.settle(batch, at, spot, recorded_ms, &found);
+        self.settle(batch, at, spot, turn.recorded_ms, &found);
+    }
+
+    /// What the dead events of its key make of an event.
+    #[cold]
+    fn ask_the_dead(&self, batch: &Batch, at: At, recorded_ms: i64, found: &mut Found) {
+        let copy = self.copy(batch, at, recorded_ms);
+        if let Some(said) = copy.and_then(|copy| self.dead.judge(copy, self.policy())) {
+            found.dead = true;
+            found.duplicate |= said.duplicate;
+        }
+    }
+
+    /// A copy of a dead event goes on: not to sinks that hold it.
+    #[cold]
+    fn admit_copy(&mut self, batch: &mut Batch, at: At, recorded_ms: i64) {
+        let copy = self.copy(batch, at, recorded_ms);
+        let said = copy.and_then(|copy| self.dead.judge(copy, self.policy()));
+        let (Some(said), Some(event)) = (said, batch.events.get_mut(at.index)) else { return };
+        event.routes &= !said.held;
+        if said.marked {
+            event.marks = event.marks.with(Marks::COPY_OF_DEAD);
+        }
+        let event = at.index as u32;
+        let all = said.supersedes.into_iter();
+        self.superseding.extend(all.map(|(pipe, letter)| Superseding { event, pipe, letter }));
+    }
+
+    fn policy(&self) -> OnDuplicateOfDead {
+        self.options.on_duplicate_of_dead
+    }
+
+    fn copy(&self, batch: &Batch, at: At, recorded_ms: i64) -> Option<Copy> {
+        let event = batch.events.get(at.index)?;
+        let replayed = batch.replay.as_ref().and_then(|replay| replay.events.get(at.index));
+        Some(Copy {
+            pipe: self.pipe,
+            key: event.key,
+            reach: Reach { recorded_ms, window_ms: event.window_ms },
+            body_hash: event.body_hash,
+            replay_of: replayed.and_then(|replayed| replayed.letter),
+        })
     }
 
     /// Its recorded time, and whether it passes although late. `None` if it was rejected.
@@ -198,7 +286,8 @@ impl Desk<'_> {
             _ => NO_TIME,
         };
         let stated = Stated { received_ms: at.received_ms, broker_ms, event_ms };
-        match self.times.record(self.options, self.source, stated, self.now_ms) {
+        let source = self.source?;
+        match self.times.record(self.options, source, stated, self.now_ms) {
             Timed::InTime(recorded_ms) => {
                 if let Some(event) = batch.events.get_mut(at.index) {
                     event.recorded_ms = recorded_ms;
@@ -240,11 +329,18 @@ impl Desk<'_> {
         self.counts.late += 1;
         let pass = self.options.late == LatePolicy::Pass;
         self.remember_time(batch, at, recorded_ms, pass);
-        if !pass {
-            batch.reject(at.index, reason, detail);
-            return None;
+        match self.options.late {
+            LatePolicy::Pass => return Some((recorded_ms, true)),
+            LatePolicy::Reject => batch.reject(at.index, reason, detail),
+            LatePolicy::DeadLetter => {
+                // It reserves no key, so its letter keeps none.
+                if let Some(event) = batch.events.get_mut(at.index) {
+                    event.window_ms = -1;
+                }
+                batch.kill(at.index, death(reason, detail));
+            }
         }
-        Some((recorded_ms, true))
+        None
     }
 
     fn remember_time(&self, batch: &mut Batch, at: At, recorded_ms: i64, late: bool) {
@@ -306,6 +402,9 @@ impl Desk<'_> {
     /// The event is a duplicate, or the key is its own.
     #[inline]
     fn settle(&mut self, batch: &mut Batch, at: At, spot: Spot, recorded_ms: i64, found: &Found) {
+        if found.dead && !found.duplicate {
+            self.admit_copy(batch, at, recorded_ms);
+        }
         let Some(event) = batch.events.get_mut(at.index) else { return };
         if found.duplicate {
             event.fate = Fate::Duplicate;
@@ -335,15 +434,8 @@ impl Desk<'_> {
     }
 
     #[cold]
-    fn wait(
-        &mut self,
-        batch: &mut Batch,
-        at: At,
-        spot: Spot,
-        rank: Rank,
-        recorded_ms: i64,
-        late: bool,
-    ) {
+    fn wait(&mut self, batch: &mut Batch, at: At, spot: Spot, turn: Turn) {
+        let Turn { rank, recorded_ms, late } = turn;
         let start = position(batch, at);
         let Some(event) = batch.events.get_mut(at.index) else { return };
         event.fate = Fate::Waits;
@@ -365,6 +457,12 @@ impl Desk<'_> {
         let waiter = Waiter { key, rank, received_ms, recorded_ms, window_ms, late };
         self.waiters.register(extent.shard_of(at.index), start, waiter);
     }
+}
+
+/// How an event dies of its time.
+fn death(class: &str, message: String) -> Death {
+    let (class, deterministic) = (class.to_owned(), true);
+    Death { stage: "dedup", class, message, deterministic, ..Death::default() }
 }
 
 /// The broker's own time of an event.

@@ -48,6 +48,22 @@ pub(super) struct Waiter {
     pub(super) late: bool,
 }
 
+/// When an event may go on, and with which recorded time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Turn {
+    pub(super) rank: Rank,
+    pub(super) recorded_ms: i64,
+    /// It passes although late.
+    pub(super) late: bool,
+}
+
+impl Waiter {
+    /// Its turn is the one that it got first.
+    pub(super) fn turn(&self) -> Turn {
+        Turn { rank: self.rank, recorded_ms: self.recorded_ms, late: self.late }
+    }
+}
+
 /// What a waiter holds back, seen from its key.
 #[derive(Clone, Copy, Debug)]
 struct Standing {

@@ -7,9 +7,12 @@ use event::{BatchNumber, Outcome};
 
 use super::SourceCounters;
 use super::fold;
-use super::{FileRecord, LedgerState, MinuteBucket, PipeState, ScopeState, SinkRecord};
+use super::{FileRecord, LedgerState, LetterOp, MinuteBucket, PipeState, ScopeState, SinkRecord};
 use crate::ledger::{CounterChange, MessageIdChange, ParkedChange};
-use crate::record::{BatchHead, FilesRecord, OpenRecord, PipeRecord, PublishedRecord, ScopeEntry};
+use crate::record::{
+    BatchHead, FilesRecord, LettersRecord, OpenRecord, PipeRecord, PublishedRecord, ScopeEntry,
+    SourceRecord,
+};
 
 /// Limits that decide how counters are kept.
 #[derive(Clone, Copy, Debug)]
@@ -154,7 +157,8 @@ impl LedgerState {
             pipe.sink_mut(*sink)?.stage(head.number, output);
         }
         pipe.count_types(&head.counters, limits.types_max as usize);
-        self.source_mut(head.source)?.count(&head.counters, limits);
+        self.source_mut(head.source)?.count(head.number, &head.counters, limits);
+        self.note_letters(head.pipe, &head.letters)?;
         if let Some(scope) = head.scope {
             let scope = self.scope_mut(scope)?;
             scope.recorded_max_ms = scope.recorded_max_ms.max(head.recorded_max_ms);
@@ -165,6 +169,40 @@ impl LedgerState {
             }
         }
         Ok(Verdict::Applied)
+    }
+
+    pub(crate) fn apply_letters(&mut self, record: &LettersRecord) -> Result<(), Misfit> {
+        self.note_letters(record.pipe, &record.letters)
+    }
+
+    pub(crate) fn apply_source(&mut self, record: &SourceRecord) -> Result<(), Misfit> {
+        if usize::from(record.source) != self.sources.len() {
+            return Err(Misfit("a source whose number is not the next"));
+        }
+        self.pipe_mut(record.pipe)?;
+        let (pipe, name) = (record.pipe, record.name.clone());
+        self.sources.push(SourceCounters { pipe, name, ..Default::default() });
+        Ok(())
+    }
+
+    fn note_letters(&mut self, pipe: u16, ops: &[LetterOp]) -> Result<(), Misfit> {
+        for op in ops {
+            match op {
+                LetterOp::Add { id, letter } => {
+                    self.pipe_mut(pipe)?.letters.insert(*id, letter.clone());
+                }
+                LetterOp::Remove { id } => {
+                    self.pipe_mut(pipe)?.letters.remove(id);
+                }
+                // It may have been purged since the copy was decided.
+                LetterOp::Superseded { pipe, id } => {
+                    if let Some(letter) = self.pipe_mut(*pipe)?.letters.get_mut(id) {
+                        letter.superseded = true;
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Forgets what has expired at `now_ms`, apart from keys. Part of a checkpoint.
@@ -284,8 +322,9 @@ impl SinkRecord {
 }
 
 impl SourceCounters {
-    fn count(&mut self, counters: &CounterChange, limits: StateLimits) {
+    fn count(&mut self, by: BatchNumber, counters: &CounterChange, limits: StateLimits) {
         let newest = self.minutes.keys().next_back().copied();
+        let mut changed: Vec<MinuteBucket> = self.in_flight.keys().copied().collect();
         for (minute, tally) in &counters.minutes {
             self.minutes.entry(*minute).or_default().add(tally);
         }
@@ -295,8 +334,22 @@ impl SourceCounters {
         for &(minute, count) in counters.in_flight.iter().filter(|(_, count)| *count > 0) {
             *self.in_flight.entry(minute).or_default() += count;
         }
+        changed.extend(counters.minutes.iter().map(|(minute, _)| *minute));
+        changed.extend(self.in_flight.keys());
+        self.check(by, &changed);
         if self.minutes.keys().next_back().copied() != newest {
             fold::fold(self, limits.counter_minutes_max);
+        }
+    }
+
+    /// Notes which of these minutes don't balance after the record of batch `by`.
+    fn check(&mut self, by: BatchNumber, minutes: &[MinuteBucket]) {
+        for minute in minutes {
+            if !self.is_balanced(*minute) {
+                self.broken.entry(*minute).or_insert(by);
+            } else if !self.broken.is_empty() {
+                self.broken.remove(minute);
+            }
         }
     }
 

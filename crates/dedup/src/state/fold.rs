@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use event::BatchNumber;
+
 use super::{MinuteBucket, SourceCounters, Tally};
 
 const MINUTES_OF_HOUR: i64 = 60;
@@ -33,13 +35,32 @@ pub(super) fn fold(source: &mut SourceCounters, minutes_max: u32) {
     for minute in folds {
         if let Some(tally) = source.minutes.remove(&minute) {
             add(&mut source.hours, minute.0.div_euclid(MINUTES_OF_HOUR), &tally);
+            fold_broken(&mut source.broken, minute, 1, MINUTES_OF_HOUR);
         }
     }
     let old_hour = old.0.div_euclid(MINUTES_OF_HOUR).saturating_sub(HOURS_MAX);
     while let Some(first) = source.hours.first_entry().filter(|first| *first.key() < old_hour) {
         let (hour, tally) = first.remove_entry();
         add(&mut source.days, hour.div_euclid(HOURS_OF_DAY), &tally);
+        let first = MinuteBucket(hour.saturating_mul(MINUTES_OF_HOUR));
+        fold_broken(&mut source.broken, first, MINUTES_OF_HOUR, HOURS_OF_DAY * MINUTES_OF_HOUR);
     }
+}
+
+/// What left these minutes unbalanced stands at the beginning of the hour or day that they are
+/// folded into.
+fn fold_broken(
+    broken: &mut BTreeMap<MinuteBucket, BatchNumber>,
+    first: MinuteBucket,
+    minutes: i64,
+    into_minutes: i64,
+) {
+    let end = MinuteBucket(first.0.saturating_add(minutes));
+    let Some(by) = broken.range(first..end).map(|(_, by)| *by).min() else { return };
+    broken.retain(|minute, _| *minute < first || *minute >= end);
+    let into = MinuteBucket(first.0.div_euclid(into_minutes) * into_minutes);
+    let known = broken.entry(into).or_insert(by);
+    *known = by.min(*known);
 }
 
 fn balances(tally: &Tally) -> bool {

@@ -5,11 +5,14 @@
 
 mod apply;
 mod fold;
+mod letter;
 mod parked;
 mod tally;
 
 pub(crate) use apply::{Misfit, StateLimits, Verdict};
 pub use event::Attempt;
+pub(crate) use letter::LetterOp;
+pub use letter::{Letter, LetterKey};
 pub use parked::ParkedEvent;
 pub use tally::{MinuteBucket, Tally};
 
@@ -106,6 +109,8 @@ pub struct PipeState {
     pub sinks: Vec<SinkRecord>,
     /// Outcomes by event type, in the order of [`event::Outcome::ALL`].
     pub types: BTreeMap<String, [u64; 6]>,
+    /// Its open dead letters, by id.
+    pub letters: BTreeMap<u128, Letter>,
 }
 
 /// What the ledger knows of a sink.
@@ -151,6 +156,9 @@ pub struct SourceCounters {
     pub reread: u64,
     /// Events that the source's retention removed before they were read (P1).
     pub expired: u64,
+    /// Minutes that don't balance, with the first batch whose record left them so. Those of folded
+    /// minutes stand at the beginning of their hour or day.
+    pub broken: BTreeMap<MinuteBucket, BatchNumber>,
 }
 
 /// What the ledger knows of a key run.
@@ -188,6 +196,9 @@ pub struct Imbalance {
     pub received: u64,
     /// The right side: outcomes and in flight.
     pub accounted: u64,
+    /// The first batch of the pipe whose record left the two sides different; 0 where that isn't
+    /// known.
+    pub batch: BatchNumber,
 }
 
 impl LedgerState {
@@ -229,8 +240,17 @@ impl LedgerState {
         let pipe = self.pipes.get(usize::from(source.pipe)).map_or("", |pipe| pipe.name.as_str());
         let mut check = |start_ms: i64, minutes: u32, received: u64, accounted: u64| {
             if received != accounted {
+                let batch = source.broken_by(MinuteBucket::of(start_ms), minutes);
                 let (pipe, source) = (pipe.to_owned(), source.name.clone());
-                found.push(Imbalance { pipe, source, start_ms, minutes, received, accounted });
+                found.push(Imbalance {
+                    pipe,
+                    source,
+                    start_ms,
+                    minutes,
+                    received,
+                    accounted,
+                    batch,
+                });
             }
         };
         let named: BTreeSet<MinuteBucket> =
@@ -258,6 +278,19 @@ impl SourceCounters {
         let folded = self.hours.values().chain(self.days.values());
         self.minutes.values().chain(folded).for_each(|tally| total.add(tally));
         total
+    }
+
+    /// The first batch that left any of these minutes unbalanced; 0 where that isn't known.
+    fn broken_by(&self, first: MinuteBucket, minutes: u32) -> BatchNumber {
+        let end = MinuteBucket(first.0.saturating_add(i64::from(minutes)));
+        self.broken.range(first..end).map(|(_, batch)| *batch).min().unwrap_or_default()
+    }
+
+    /// Whether what was received in a minute is accounted for.
+    fn is_balanced(&self, minute: MinuteBucket) -> bool {
+        let tally = self.minutes.get(&minute).copied().unwrap_or_default();
+        let in_flight = self.in_flight.get(&minute).copied().unwrap_or(0);
+        tally.received == tally.settled() + in_flight
     }
 
     /// Events that the pipe itself counts as unsettled.
