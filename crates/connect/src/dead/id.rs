@@ -65,7 +65,7 @@ mod tests {
             assert_eq!(parse_id(&show_id(*one)), Some(*one));
         }
         // On disk: must never change.
-        assert_eq!(show_id(all[0]), "0");
+        assert_eq!(show_id(all[0]), "8a39ed35a4174ea1df8e1133582bb121");
         assert_eq!(parse_id("12"), None);
         assert_eq!(parse_id(&"+".repeat(32)), None);
     }

@@ -14,6 +14,7 @@ mod fake_ledger;
 
 mod bad_input;
 mod compressed;
+mod dead;
 mod endpoint;
 mod glob;
 mod in_place;
