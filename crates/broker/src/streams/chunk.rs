@@ -20,8 +20,8 @@ pub struct ChunkRecord<'a> {
     pub shard: u32,
     /// Its place.
     pub sequence: SequenceNumber,
-    /// As put.
-    pub partition_key: &'a str,
+    /// As put; the reader has checked that it is UTF-8.
+    pub partition_key: &'a [u8],
     /// As put.
     pub data: &'a [u8],
 }
@@ -80,8 +80,7 @@ impl<'a> Iterator for ChunkIter<'a> {
     fn next(&mut self) -> Option<ChunkRecord<'a>> {
         let row = self.rows.next()?;
         let sequence = *self.sequences.next()?;
-        // The reader has checked that it is UTF-8.
-        let partition_key = std::str::from_utf8(row.partition_key).unwrap_or_default();
+        let partition_key = row.partition_key;
         Some(ChunkRecord { shard: row.shard, sequence, partition_key, data: row.data })
     }
 

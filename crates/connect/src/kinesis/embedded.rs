@@ -43,8 +43,8 @@ pub struct StreamSourceOptions {
 struct Leftover {
     arrived_ms: i64,
     bytes: Vec<u8>,
-    /// Shard, number, and where its payload ends.
-    records: Vec<(u32, u64, usize)>,
+    /// Shard, number, and where its payload and, after it, its partition key end.
+    records: Vec<(u32, u64, usize, usize)>,
     /// The first that is still to be handed over, and where its payload begins.
     at: (usize, usize),
 }
@@ -147,7 +147,10 @@ impl StreamSource {
                     for record in chunk.records.iter().skip(at) {
                         self.leftover.bytes.extend_from_slice(record.data);
                         let end = self.leftover.bytes.len();
-                        self.leftover.records.push((record.shard, record.sequence.0, end));
+                        self.leftover.bytes.extend_from_slice(record.partition_key);
+                        let key_end = self.leftover.bytes.len();
+                        let place = (record.shard, record.sequence.0, end, key_end);
+                        self.leftover.records.push(place);
                     }
                     self.leftover.arrived_ms = arrived_ms;
                     return Ok(true);
@@ -160,7 +163,8 @@ impl StreamSource {
                         filling.expired += lost;
                     }
                 }
-                filling.push(&self.pool, cursor, offset, arrived_ms, record.data);
+                let (key, data) = (record.partition_key, record.data);
+                filling.push(&self.pool, cursor, offset, arrived_ms, key, data);
                 self.read_ms = arrived_ms;
             }
         }
@@ -169,7 +173,7 @@ impl StreamSource {
     /// Hands over what was left over; whether all of it had room.
     fn take_leftover(&mut self, filling: &mut Filling) -> bool {
         let leftover = &mut self.leftover;
-        while let Some(&(shard, sequence, end)) = leftover.records.get(leftover.at.0) {
+        while let Some(&(shard, sequence, end, key_end)) = leftover.records.get(leftover.at.0) {
             let data = leftover.bytes.get(leftover.at.1..end).unwrap_or(&[]);
             if !filling.has_room(data.len()) {
                 return false;
@@ -178,10 +182,11 @@ impl StreamSource {
             if let Some(cursor) = self.cursors.get_mut(shard as usize)
                 && offset >= cursor.next
             {
-                filling.push(&self.pool, cursor, offset, leftover.arrived_ms, data);
+                let key = leftover.bytes.get(end..key_end).unwrap_or(&[]);
+                filling.push(&self.pool, cursor, offset, leftover.arrived_ms, key, data);
                 self.read_ms = leftover.arrived_ms;
             }
-            leftover.at = (leftover.at.0 + 1, end);
+            leftover.at = (leftover.at.0 + 1, key_end);
         }
         leftover.bytes.clear();
         leftover.records.clear();

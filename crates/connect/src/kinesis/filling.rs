@@ -3,11 +3,14 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use event::batch::{Mixed, MixedShard, Offsets};
+use event::batch::{Mixed, MixedShard, Offsets, PartitionKeys};
 use event::source::BatchLimits;
 use event::{Batch, Event, Extent, Offset, ShardId, Span};
 
 use crate::pool::{BufferPool, PooledBuffer};
+
+/// Room for a partition key, where the batch before this one doesn't say more.
+const KEY_BYTES_LIKELY: usize = 16;
 
 /// How far a shard is read.
 #[derive(Debug)]
@@ -35,6 +38,7 @@ pub(super) struct Filling {
     events: Vec<Event>,
     broker_ms: Vec<i64>,
     mixed: Mixed,
+    keys: PartitionKeys,
     /// When the first record came.
     pub(super) began: Option<Instant>,
     /// What the retention took, see [`Batch::expired`].
@@ -55,6 +59,10 @@ impl Filling {
                 shards: Vec::new(),
                 of: Vec::with_capacity(events_likely),
                 offsets: Vec::with_capacity(events_likely),
+            },
+            keys: PartitionKeys {
+                bytes: Vec::with_capacity(events_likely * KEY_BYTES_LIKELY),
+                spans: Vec::with_capacity(events_likely),
             },
             began: None,
             expired: 0,
@@ -111,6 +119,7 @@ impl Filling {
         cursor: &mut ShardCursor,
         offset: Offset,
         arrived_ms: i64,
+        key: &[u8],
         data: &[u8],
     ) {
         let end = self.used + data.len();
@@ -136,6 +145,7 @@ impl Filling {
         self.began.get_or_insert_with(Instant::now);
         self.events.push(Event { raw: Span { start, len }, ..Event::default() });
         self.broker_ms.push(arrived_ms);
+        self.keys.push(key);
         self.mixed.of.push(slot);
         self.mixed.offsets.push(offset);
     }
@@ -161,6 +171,7 @@ impl Filling {
             buffer,
             events: self.events,
             extents: vec![extent],
+            partition_keys: self.keys,
             expired: self.expired,
             ..Batch::default()
         })
@@ -183,14 +194,16 @@ mod tests {
         let mut one = ShardCursor::new("s/1".into(), 5.into());
         let mut two = ShardCursor::new("s/2".into(), 1.into());
         let mut filling = Filling::new(1, LIMITS, 0);
-        filling.push(&pool, &mut one, 5.into(), 100, b"a");
-        filling.push(&pool, &mut two, 1.into(), 101, b"b\nb");
+        filling.push(&pool, &mut one, 5.into(), 100, b"k1", b"a");
+        filling.push(&pool, &mut two, 1.into(), 101, b"", b"b\nb");
         assert!(filling.has_room(4) && !filling.has_room(5));
         // Numbers 6 to 8 are gone.
-        filling.push(&pool, &mut one, 9.into(), 102, b"");
+        filling.push(&pool, &mut one, 9.into(), 102, b"k3", b"");
         assert!(!filling.has_room(0), "three events");
         let batch = filling.close(7).unwrap();
         assert_eq!(&batch.buffer[..], b"a\nb\nb\n\n");
+        let keys: Vec<_> = (0..3).map(|index| batch.partition_keys.get(index)).collect();
+        assert_eq!(keys, [Some(&b"k1"[..]), None, Some(b"k3")]);
         let (extent, range) = batch.extent_ranges().next().unwrap();
         assert_eq!(&**extent.shard_of(1), "s/2");
         assert_eq!(batch.position(extent, &range, 2), (9.into(), 10.into()));
@@ -205,7 +218,7 @@ mod tests {
         let mut one = ShardCursor::new("s/1".into(), 1.into());
         let mut filling = Filling::new(1, LIMITS, 0);
         assert!(filling.has_room(1000));
-        filling.push(&pool, &mut one, 1.into(), 100, &[b'x'; 1000]);
+        filling.push(&pool, &mut one, 1.into(), 100, b"k", &[b'x'; 1000]);
         assert!(!filling.has_room(1));
         assert_eq!(filling.close(7).unwrap().buffer.len(), 1001);
         let mut filling = Filling::new(2, LIMITS, 0);

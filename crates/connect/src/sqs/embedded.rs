@@ -181,6 +181,7 @@ impl QueueSource {
                 body: &message.body,
                 sent_ms: message.sent_ms,
                 attributes: attributes(&message),
+                group: message.group.as_deref(),
                 is_settled: state.settled.contains(&id),
             });
         }

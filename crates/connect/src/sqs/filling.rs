@@ -1,7 +1,7 @@
 //! A batch of a queue while it fills.
 
 use bytes::Bytes;
-use event::batch::{Attribute, Attributes, Messages, Offsets};
+use event::batch::{Attribute, Attributes, Messages, Offsets, PartitionKeys};
 use event::source::BatchLimits;
 use event::{Batch, Event, Extent, Fate, Offset, ShardId, Span};
 
@@ -13,6 +13,8 @@ pub(super) struct Incoming<'a> {
     /// When it was sent; ms since the Unix epoch.
     pub(super) sent_ms: i64,
     pub(super) attributes: Vec<Attribute>,
+    /// Its message group.
+    pub(super) group: Option<&'a str>,
     /// An earlier batch settled it.
     pub(super) is_settled: bool,
 }
@@ -25,6 +27,8 @@ pub(super) struct Filling {
     ids: Vec<u128>,
     sent_ms: Vec<i64>,
     attributes: Vec<(u32, Attributes)>,
+    /// Of the events up to the last one that is in a group.
+    groups: PartitionKeys,
 }
 
 impl Filling {
@@ -36,6 +40,7 @@ impl Filling {
             ids: Vec::new(),
             sent_ms: Vec::new(),
             attributes: Vec::new(),
+            groups: PartitionKeys { bytes: Vec::new(), spans: Vec::new() },
         }
     }
 
@@ -69,15 +74,28 @@ impl Filling {
         self.events.push(Event { raw: span, fate, ..Event::default() });
         self.ids.push(message.id);
         self.sent_ms.push(message.sent_ms);
+        if let Some(group) = message.group {
+            // Most queues have none: those before this one get theirs when the first comes.
+            self.groups.spans.resize(index as usize, Span::default());
+            self.groups.push(group.as_bytes());
+        }
         if !message.attributes.is_empty() {
             self.attributes.push((index, message.attributes.into()));
         }
     }
 
     /// The batch; `None` when nothing came.
-    pub(super) fn close(self, shard: &ShardId, received_ms: i64, until_ms: i64) -> Option<Batch> {
+    pub(super) fn close(
+        mut self,
+        shard: &ShardId,
+        received_ms: i64,
+        until_ms: i64,
+    ) -> Option<Batch> {
         if self.events.is_empty() {
             return None;
+        }
+        if !self.groups.spans.is_empty() {
+            self.groups.spans.resize(self.events.len(), Span::default());
         }
         let extent = Extent {
             shard: ShardId::clone(shard),
@@ -95,6 +113,7 @@ impl Filling {
             events: self.events,
             extents: vec![extent],
             attributes: self.attributes,
+            partition_keys: self.groups,
             ..Batch::default()
         })
     }
@@ -111,4 +130,37 @@ pub(super) fn settled_ids(batch: &Batch) -> impl Iterator<Item = u128> + '_ {
         let settled = ids.iter().zip(events).filter(|(_, event)| event.fate.leaves_source());
         settled.map(|(id, _)| *id)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn message_groups_are_partition_keys_and_most_queues_have_none() {
+        let limits = BatchLimits {
+            bytes_max: 100,
+            events_max: 10,
+            interval_max: std::time::Duration::ZERO,
+        };
+        let filled = |groups: &[Option<&str>]| {
+            let mut filling = Filling::new(limits);
+            for group in groups {
+                filling.push(Incoming {
+                    id: 1,
+                    body: b"x",
+                    sent_ms: 0,
+                    attributes: Vec::new(),
+                    group: *group,
+                    is_settled: false,
+                });
+            }
+            filling.close(&"q".into(), 0, 0).unwrap().partition_keys
+        };
+        assert!(filled(&[None, None]).spans.is_empty());
+        let keys = filled(&[None, Some("a"), None, Some("bc"), None]);
+        let shown: Vec<_> = (0..5).map(|index| keys.get(index)).collect();
+        assert_eq!(shown, [None, Some(&b"a"[..]), None, Some(b"bc"), None]);
+        assert_eq!(keys.spans.len(), 5, "as long as the batch");
+    }
 }

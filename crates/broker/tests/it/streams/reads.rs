@@ -264,7 +264,7 @@ fn records_go_where_their_keys_say_and_come_back_as_they_were() {
     let mut reader = stream.reader(&[]).unwrap();
     let chunk = reader.next_chunk().unwrap().unwrap();
     assert_eq!(chunk.records.len(), 6);
-    assert!(chunk.records.iter().all(|record| record.partition_key.as_bytes() == record.data));
+    assert!(chunk.records.iter().all(|record| record.partition_key == record.data));
     assert_eq!(chunk.arrived_ms, NOW_MS);
 }
 

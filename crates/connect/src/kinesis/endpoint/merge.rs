@@ -85,7 +85,8 @@ impl Merge {
         if let Some(record) = lane.records.pop_front() {
             let cursor = &mut lane.feed.cursor;
             if record.offset >= cursor.next {
-                filling.push(pool, cursor, record.offset, record.arrived_ms, &record.data);
+                let (key, data) = (record.partition_key.as_bytes(), &record.data);
+                filling.push(pool, cursor, record.offset, record.arrived_ms, key, data);
                 self.touched.insert(index);
             }
             if lane.records.is_empty() {
@@ -146,6 +147,7 @@ mod tests {
         let record = |&(offset, arrived_ms): &(u64, i64)| Record {
             offset: offset.into(),
             arrived_ms,
+            partition_key: format!("key {offset}"),
             data: Bytes::from_static(b"x"),
         };
         Page { records: records.iter().map(record).collect(), behind_ms, last: false }
@@ -170,6 +172,7 @@ mod tests {
         merge.mark(&mut filling);
         let batch = filling.close(0).unwrap();
         assert_eq!(batch.extents[0].broker_ms, [10, 20, 30]);
+        assert_eq!(batch.partition_keys.get(1), Some(&b"key 7"[..]));
         let Offsets::Mixed(mixed) = &batch.extents[0].offsets else { panic!() };
         let marks: Vec<_> = mixed.shards.iter().map(|shard| shard.mark.clone().unwrap()).collect();
         assert_eq!(marks, [b"2".to_vec(), b"7".to_vec()]);

@@ -80,6 +80,7 @@ struct Feed {
 struct Record {
     offset: Offset,
     arrived_ms: i64,
+    partition_key: String,
     data: Bytes,
 }
 

@@ -189,6 +189,7 @@ fn record(record: aws_sdk_kinesis::types::Record) -> Result<Record, Refusal> {
     Ok(Record {
         offset,
         arrived_ms: arrived.and_then(|time| time.to_millis().ok()).unwrap_or(event::batch::NO_TIME),
+        partition_key: record.partition_key.unwrap_or_default(),
         data: Bytes::from(record.data.into_inner()),
     })
 }

@@ -119,6 +119,7 @@ impl RemoteQueueSource {
                 body: message.body.as_bytes(),
                 sent_ms: message.sent_ms,
                 attributes: message.attributes,
+                group: message.group.as_deref(),
                 is_settled: message.is_settled,
             });
         }

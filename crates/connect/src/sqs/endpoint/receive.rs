@@ -115,6 +115,7 @@ async fn poll(shared: &Shared, queue: &Queue) -> Result<Vec<Arrived>, Refusal> {
         .wait_time_seconds(POLL_S)
         .visibility_timeout(i32::try_from(visibility).unwrap_or(43_200))
         .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
+        .message_system_attribute_names(MessageSystemAttributeName::MessageGroupId)
         .message_attribute_names("All")
         .send()
         .await
@@ -132,6 +133,10 @@ fn arrived(queue: &Queue, message: Message) -> (Arrived, String) {
         .attributes
         .as_ref()
         .and_then(|all| all.get(&MessageSystemAttributeName::SentTimestamp)?.parse::<i64>().ok());
+    let group = message
+        .attributes
+        .as_ref()
+        .and_then(|all| all.get(&MessageSystemAttributeName::MessageGroupId).cloned());
     let mut attributes: Vec<Attribute> = message
         .message_attributes
         .unwrap_or_default()
@@ -154,6 +159,7 @@ fn arrived(queue: &Queue, message: Message) -> (Arrived, String) {
         body: message.body.unwrap_or_default(),
         sent_ms: sent.unwrap_or(NO_TIME),
         attributes,
+        group,
         is_settled: false,
     };
     (arrived, message.receipt_handle.unwrap_or_default())

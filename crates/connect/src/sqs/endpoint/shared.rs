@@ -25,6 +25,7 @@ pub(super) struct Arrived {
     pub(super) body: String,
     pub(super) sent_ms: i64,
     pub(super) attributes: Vec<Attribute>,
+    pub(super) group: Option<String>,
     pub(super) is_settled: bool,
 }
 
@@ -272,6 +273,7 @@ mod tests {
             body: String::new(),
             sent_ms: 0,
             attributes: Vec::new(),
+            group: None,
             is_settled: false,
         };
         (arrived, handle.into())
@@ -288,6 +290,7 @@ mod tests {
             body: b"",
             sent_ms: 0,
             attributes: vec![],
+            group: None,
             is_settled: false,
         });
         let mut batch = filling.close(&"q".into(), 0, until_ms).unwrap();
