@@ -103,7 +103,7 @@ fn differences(here: &DedupConfig, there: &DedupConfig) -> Vec<(&'static str, St
         found.push(("across_types", shown(here), shown(there)));
     }
     // The words are the names of the variants.
-    let word = |key: &str, variant: String| format!("`{key}: {}`", variant.to_lowercase());
+    let word = |key: &str, variant: String| format!("`{key}: {}`", snake(&variant));
     if here.clock != there.clock {
         let shown = |dedup: &DedupConfig| word("clock", format!("{:?}", dedup.clock));
         found.push(("clock", shown(here), shown(there)));
@@ -120,6 +120,18 @@ fn differences(here: &DedupConfig, there: &DedupConfig) -> Vec<(&'static str, St
     found.extend(times("clock_ahead_max", here.clock_ahead_max, there.clock_ahead_max));
     found.extend(times("source_idle_max", here.source_idle_max, there.source_idle_max));
     found
+}
+
+/// `DeadLetter` as `dead_letter`.
+fn snake(variant: &str) -> String {
+    let mut word = String::new();
+    for c in variant.chars() {
+        if c.is_uppercase() && !word.is_empty() {
+            word.push('_');
+        }
+        word.extend(c.to_lowercase());
+    }
+    word
 }
 
 /// A file has one writer, and none that also reads it.
@@ -168,7 +180,7 @@ fn reads(pipe: &Loaded, path: &Path) -> bool {
 }
 
 /// A path without `.` and, where that is safe, without `..`.
-fn plain(path: &Path) -> PathBuf {
+pub(super) fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for component in path.components() {
         match component {

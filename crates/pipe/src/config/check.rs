@@ -17,6 +17,21 @@ pub(crate) struct At {
     pub(crate) place: Place,
 }
 
+impl At {
+    /// Whether texts below it may be secrets, also those that stand at the wrong place.
+    fn is_secret(&self) -> bool {
+        self.name.split('.').any(|part| part == "auth")
+    }
+
+    /// A value in words, for "must be …, but is …".
+    fn describe(&self, node: &Node) -> String {
+        match &node.data {
+            Data::Scalar(scalar) if self.is_secret() && !scalar.is_null() => "text".to_owned(),
+            _ => describe(node),
+        }
+    }
+}
+
 /// Checks a map against a table.
 pub(crate) fn section(
     table: &'static Table,
@@ -72,7 +87,7 @@ fn unwritten(key: &'static Key, at: &At, problems: &mut Problems<'_>) -> Option<
     }
     let Kind::Map(inner) = &key.kind else { return None };
     let fills = inner.keys.iter().any(|key| key.default.is_some());
-    if key.required || !fills || inner.keys.iter().any(|key| key.required) {
+    if key.required || key.on_request || !fills || inner.keys.iter().any(|key| key.required) {
         return None;
     }
     let empty = Node { place: at.place, data: Data::Map(Vec::new()) };
@@ -97,7 +112,7 @@ fn pairs<'n>(
         Data::Map(pairs) => Some(pairs),
         Data::Scalar(scalar) if scalar.is_null() => Some(&[]),
         _ => {
-            let message = format!("`{}` must be a map, but is {}", at.name, describe(node));
+            let message = format!("`{}` must be a map, but is {}", at.name, at.describe(node));
             let names = table.built_names().join("`, `");
             problems.add(node.place, message).help(format!("its keys: `{names}`"));
             None
@@ -115,7 +130,8 @@ fn entry(
     let at = below(parent, key.name, name.place);
     let value = match key.later {
         Some(instead) => {
-            problems.add(name.place, format!("`{}` isn't built yet", at.name)).help(instead);
+            let what = if key.never { "has no meaning" } else { "isn't built yet" };
+            problems.add(name.place, format!("`{}` {what}", at.name)).help(instead);
             Value::Bad
         }
         None => value(&key.kind, node, &at, problems),
@@ -149,6 +165,7 @@ fn value(kind: &Kind, node: &Node, at: &At, problems: &mut Problems<'_>) -> Valu
         Kind::MapOr(table, short) => map_or(table, short, node, at, problems),
         Kind::OneOf(table) => one_of(table, node, at, problems),
         Kind::List { .. } => list(kind, node, at, problems),
+        Kind::Headers { max } => headers(*max, node, at, problems),
         Kind::ByType { of, max } => by_type(of, *max, node, at, problems),
         Kind::Pattern => match &node.data {
             Data::Map(_) => Value::Node(node.clone()),
@@ -228,14 +245,14 @@ fn map_or(
 fn one_of(table: &'static Table, node: &Node, at: &At, problems: &mut Problems<'_>) -> Value {
     let pairs: Vec<(Name, Node)> = match &node.data {
         Data::Map(pairs) => pairs.clone(),
-        Data::Scalar(scalar) if !scalar.is_null() => {
+        Data::Scalar(scalar) if !scalar.is_null() && !at.is_secret() => {
             let name = Name { text: scalar.text.clone(), place: node.place };
             let data = Data::Map(Vec::new());
             vec![(name, Node { place: node.place, data })]
         }
         Data::Scalar(scalar) if scalar.is_null() => Vec::new(),
         _ => {
-            let message = format!("`{}` must be a map, but is {}", at.name, describe(node));
+            let message = format!("`{}` must be a map, but is {}", at.name, at.describe(node));
             let help = match table.path {
                 "sink" => second_help(table).to_owned(),
                 _ => one_of_help(table),
@@ -292,6 +309,7 @@ fn second_help(table: &Table) -> &'static str {
     match table.path {
         "source" => "a pipe has one source; a second pipe with the same `dedup.scope` shares keys",
         "sink" => "several sinks go under `sinks:`, with `- ` before each",
+        "sink.http.auth" => "a call shows one proof of who calls: keep one",
         _ => "one step in each entry: put `- ` before it",
     }
 }
@@ -301,7 +319,7 @@ fn one_of_help(table: &Table) -> String {
 }
 
 fn list(kind: &Kind, node: &Node, at: &At, problems: &mut Problems<'_>) -> Value {
-    let Kind::List { of, min, max, or_one, text_later } = kind else { return Value::Bad };
+    let Kind::List { of, min, max, or_one, or_text } = kind else { return Value::Bad };
     let items = match &node.data {
         Data::List(items) => items.as_slice(),
         Data::Scalar(scalar) if scalar.is_null() => {
@@ -309,10 +327,9 @@ fn list(kind: &Kind, node: &Node, at: &At, problems: &mut Problems<'_>) -> Value
             error.help("write a list, `[a, b]` or lines that begin with `- `");
             return Value::Bad;
         }
-        Data::Scalar(_) if text_later.is_some() => {
-            let message = format!("`{}` as text isn't built yet", at.name);
-            problems.add(spot(node, at), message).help(text_later.unwrap_or_default());
-            return Value::Bad;
+        Data::Scalar(scalar) if or_text.is_some() => {
+            let kind = Kind::Text { chars_max: or_text.unwrap_or_default() };
+            return scalar::value(&kind, node, scalar, at, problems);
         }
         Data::Scalar(_) if *or_one => std::slice::from_ref(node),
         _ => {
@@ -342,6 +359,28 @@ fn list(kind: &Kind, node: &Node, at: &At, problems: &mut Problems<'_>) -> Value
         Checked { place: item.place, value: value(of, item, &at, problems) }
     };
     Value::List(items.iter().map(|item| check(item, problems)).collect())
+}
+
+/// A map from names to texts; what they may hold is checked where they are used.
+fn headers(max: usize, node: &Node, at: &At, problems: &mut Problems<'_>) -> Value {
+    let Data::Map(pairs) = &node.data else {
+        let message = format!("`{}` must be a map, but is {}", at.name, describe(node));
+        let example = "names and values, like `{ x-team: data }`";
+        problems.add(spot(node, at), message).help(example);
+        return Value::Bad;
+    };
+    if pairs.len() > max {
+        let message = format!("`{}` has more than {max} entries", at.name);
+        problems.add(at.place, message).help("take some out");
+        return Value::Bad;
+    }
+    let mut found = Vec::new();
+    for (name, node) in pairs {
+        let at = At { name: format!("{}.{}", at.name, name.text), place: name.place };
+        let value = value(&Kind::Secret { chars_max: 4096 }, node, &at, problems);
+        found.push((name.text.clone(), name.place, Checked { place: node.place, value }));
+    }
+    Value::ByType(found)
 }
 
 fn by_type(of: &Kind, max: usize, node: &Node, at: &At, problems: &mut Problems<'_>) -> Value {
@@ -392,7 +431,7 @@ fn unknown_key(table: &'static Table, name: &Name, at: &At, problems: &mut Probl
     if name.text == "<<" {
         error.help("merging maps with `<<` isn't done: write the keys out");
     } else if let Some(nearest) = nearest {
-        let later = table.key(nearest).is_some_and(|key| key.later.is_some());
+        let later = table.key(nearest).is_some_and(|key| key.later.is_some() && !key.never);
         let note = if later { ", which isn't built yet" } else { "" };
         error.help(format!("did you mean `{nearest}`{note}?"));
     } else if let inside @ [first, ..] = suggest::inside(table, &name.text).as_slice() {

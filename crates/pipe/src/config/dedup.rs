@@ -128,9 +128,14 @@ pub(crate) fn build(
         across_types: section.flag("across_types")?,
         clock: clock?,
         lateness: section.duration("lateness")?,
-        on_duplicate_of_dead: OnDuplicateOfDead::default(),
+        on_duplicate_of_dead: match section.word("on_duplicate_of_dead")? {
+            "admit" => OnDuplicateOfDead::Admit,
+            "suppress" => OnDuplicateOfDead::Suppress,
+            _ => OnDuplicateOfDead::Auto,
+        },
         late: match section.word("late")? {
             "pass" => Late::Pass,
+            "dead_letter" => Late::DeadLetter,
             _ => Late::Reject,
         },
         missing_key: section.word("missing_key").map(|_| MissingKey::Reject)?,

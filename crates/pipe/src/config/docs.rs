@@ -87,7 +87,7 @@ fn section(table: &Table, page: &mut String) {
     let later: Vec<String> = table
         .keys
         .iter()
-        .filter(|key| key.later.is_some())
+        .filter(|key| key.later.is_some() && !key.never)
         .map(|key| format!("`{}`", key.name))
         .collect();
     if !later.is_empty() {
@@ -157,6 +157,17 @@ fn value(kind: &Kind) -> String {
         Kind::Duration { min, max } => {
             format!("duration, {} to {}", show_duration(*min), show_duration(*max))
         }
+        Kind::Range { min, max } => format!(
+            "range of durations, {} to {}, like `200ms..30s`",
+            show_duration(*min),
+            show_duration(*max)
+        ),
+        Kind::Rate { max } => format!("a second, like `100/s`; 1 to {max}"),
+        Kind::Secret { chars_max } => {
+            format!("text, at most {chars_max} characters; never shown")
+        }
+        Kind::Url => "`http://` or `https://` address; never shown".to_owned(),
+        Kind::Headers { max } => format!("map from names to values; at most {max}"),
         Kind::Word(words) => {
             let built = words.iter().filter(|word| word.later.is_none());
             let names: Vec<String> = built.map(|word| format!("`{}`", word.name)).collect();
@@ -168,8 +179,12 @@ fn value(kind: &Kind) -> String {
             format!("{alone}, or map: [`{0}`](#{1})", table.path, anchor(table))
         }
         Kind::OneOf(table) => format!("one of [`{0}`](#{1})", table.path, anchor(table)),
-        Kind::List { of, min, max, or_one, .. } => {
-            let one = if *or_one { "one, or " } else { "" };
+        Kind::List { of, min, max, or_one, or_text } => {
+            let one = match (or_one, or_text) {
+                (true, _) => "one, or ",
+                (_, Some(_)) => "text, or ",
+                _ => "",
+            };
             format!("{one}list of {min} to {max}: {}", value(of))
         }
         Kind::ByType { of, max } => format!("map from type to {}; at most {max}", value(of)),

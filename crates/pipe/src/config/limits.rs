@@ -106,18 +106,20 @@ pub(crate) fn limits(pipe: &Section, problems: &mut Problems<'_>) -> Option<Limi
     let source_kind = source.map_or("file", |source| source.key.name);
     let source = pipe.section("source").and_then(|source| source.section(source_kind));
     let event_bytes_max = source.and_then(|source| source.count("event_bytes_max"));
-    if let (Some(unsettled), Some(event)) = (section.count("unsettled_bytes_max"), event_bytes_max)
-        && unsettled < event
-    {
-        let message = format!(
-            "one event may have {}, but only {} may wait",
-            unit::show_size(event),
-            unit::show_size(unsettled)
-        );
-        problems.add(section.place_of("unsettled_bytes_max"), message).help(format!(
-            "raise `limits.unsettled_bytes_max`, or lower `source.{source_kind}.event_bytes_max`"
-        ));
-        return None;
+    for (key, what) in [("unsettled_bytes_max", "wait"), ("parked_bytes_max", "be parked")] {
+        if let (Some(bytes), Some(event)) = (section.count(key), event_bytes_max)
+            && bytes < event
+        {
+            let message = format!(
+                "one event may have {}, but only {} may {what}",
+                unit::show_size(event),
+                unit::show_size(bytes)
+            );
+            problems.add(section.place_of(key), message).help(format!(
+                "raise `limits.{key}`, or lower `source.{source_kind}.event_bytes_max`"
+            ));
+            return None;
+        }
     }
     let storage_bytes_max = match section.entry("storage_bytes_max") {
         Some(_) => Some(section.count("storage_bytes_max")?),
@@ -126,9 +128,9 @@ pub(crate) fn limits(pipe: &Section, problems: &mut Problems<'_>) -> Option<Limi
     Some(LimitsConfig {
         unsettled_events_max: section.count("unsettled_events_max")?,
         unsettled_bytes_max: section.count("unsettled_bytes_max")?,
-        park_after: Duration::from_secs(10),
-        parked_bytes_max: 256 << 20,
-        dead_letters_max: 1_000_000,
+        park_after: section.duration("park_after")?,
+        parked_bytes_max: section.count("parked_bytes_max")?,
+        dead_letters_max: section.count("dead_letters_max")?,
         types_max: section.count("types_max")?,
         counter_minutes_max: section.count("counter_minutes_max")?,
         storage_bytes_max,

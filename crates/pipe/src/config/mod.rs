@@ -11,11 +11,16 @@
 //! nothing of what runs: files of sources and sinks aren't looked at.
 
 mod across;
+mod address;
+mod archive;
 mod broker_name;
+mod call;
 mod check;
+mod dead_letter;
 mod dedup;
 mod delivery;
 mod docs;
+mod enrich;
 mod envelope;
 mod http;
 mod keys;
@@ -24,8 +29,11 @@ mod pattern;
 mod pipe;
 mod place;
 mod problem;
+mod retry;
+mod route;
 mod scalar;
 mod schema;
+mod secret;
 mod section;
 mod sink;
 mod source;
@@ -94,7 +102,8 @@ const SMALLEST: &str =
 ///
 /// `env` looks up environment variables for `${NAME}`. Relative paths start from the folder of the
 /// file that they stand in. Reads JSON Schema files that `validate` names; looks at no other file
-/// of a source or sink.
+/// of a source or sink. What is allowed and probably not meant stands in
+/// [`PipeConfig::warnings`].
 ///
 /// # Errors
 /// [`ConfigErrors`] with everything that is wrong in all files.

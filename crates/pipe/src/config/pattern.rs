@@ -1,17 +1,24 @@
-//! The filter's event pattern: YAML to JSON, and the pattern's mistakes back to their place.
+//! Event patterns (`filter`, and `match` of a sink): YAML to JSON, and the pattern's mistakes back
+//! to their place.
 
 use serde_json::{Map, Number, Value};
 
+use super::delivery::PatternKind;
 use super::place::Place;
 use super::problem::Problems;
 use super::section::Section;
 use super::yaml::{Data, Name, Node, Scalar};
 use crate::stage::filter::{Pattern, PatternError};
 
-/// Builds the filter: a pattern that compiles. `None`: there is none, or it is wrong.
-pub(crate) fn build(pipe: &Section, problems: &mut Problems<'_>) -> Option<Value> {
-    let node = pipe.node("filter")?;
-    let name = pipe.entry("filter").and_then(|entry| entry.name).unwrap_or(pipe.place);
+/// Builds the pattern under `key`: one that compiles. `None`: there is none, or it is wrong.
+pub(crate) fn build(
+    section: &Section,
+    key: &str,
+    kind: PatternKind,
+    problems: &mut Problems<'_>,
+) -> Option<Value> {
+    let node = section.node(key)?;
+    let name = section.name_of(key);
     let pattern = match json(node) {
         Ok(pattern) => pattern,
         Err(errors) => {
@@ -21,8 +28,12 @@ pub(crate) fn build(pipe: &Section, problems: &mut Problems<'_>) -> Option<Value
             return None;
         }
     };
-    let errors = check(&pattern);
+    let errors = check(&pattern, kind);
     if errors.is_empty() {
+        let compiled = Pattern::compile_kind(&pattern, kind).ok()?;
+        for warning in compiled.warnings() {
+            problems.warn(name, warning, "change it, or take that part out");
+        }
         return Some(pattern);
     }
     for error in errors {
@@ -34,13 +45,13 @@ pub(crate) fn build(pipe: &Section, problems: &mut Problems<'_>) -> Option<Value
 
 /// Asks the filter what it can't use. It stops at the first mistake, so that each field at the top
 /// is asked about alone if the whole doesn't do: more mistakes are found at once.
-fn check(pattern: &Value) -> Vec<PatternError> {
-    let Err(first) = Pattern::compile(pattern) else { return Vec::new() };
+fn check(pattern: &Value, kind: PatternKind) -> Vec<PatternError> {
+    let Err(first) = Pattern::compile_kind(pattern, kind) else { return Vec::new() };
     let Value::Object(fields) = pattern else { return vec![first] };
     let alone = fields.iter().filter_map(|(name, below)| {
         let mut field = Map::new();
         field.insert(name.clone(), below.clone());
-        Pattern::compile(&Value::Object(field)).err()
+        Pattern::compile_kind(&Value::Object(field), kind).err()
     });
     let errors: Vec<PatternError> = alone.collect();
     if errors.is_empty() { vec![first] } else { errors }

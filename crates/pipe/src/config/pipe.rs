@@ -2,17 +2,22 @@
 
 use std::path::PathBuf;
 
+use super::archive;
 use super::check::{self, At};
+use super::dead_letter;
 use super::dedup::{self, DedupConfig};
 use super::delivery::{
     ArchiveConfig, DeadLetterConfig, EnrichConfig, OrderConfig, PatternKind, RouteConfig,
 };
+use super::enrich;
 use super::envelope::{self, EnvelopeConfig, ValidateConfig};
 use super::keys::PIPE;
 use super::limits::{self, BatchConfig, LimitsConfig, RejectedConfig};
 use super::pattern;
 use super::place::Place;
-use super::problem::Problems;
+use super::problem::{ConfigError, Problems};
+use super::retry;
+use super::route;
 use super::section::{Section, Value};
 use super::sink::{self, SinkConfig};
 use super::source::{self, SourceConfig};
@@ -75,16 +80,28 @@ pub struct PipeConfig {
     pub file: PathBuf,
     /// The line in it where the pipe is named, from 1.
     pub line: usize,
+    /// What is allowed and probably not meant.
+    pub warnings: Vec<ConfigError>,
 }
 
 impl PipeConfig {
-    /// Whether it reads from or delivers to the embedded broker.
+    /// Whether it reads from or delivers to the embedded broker, dead letters included.
     #[must_use]
     pub fn needs_broker(&self) -> bool {
         let embedded = |sink: &SinkConfig| {
             matches!(sink.kind, sink::SinkKind::Kinesis(_) | sink::SinkKind::Sqs(_))
         };
-        self.source.is_embedded() || self.sinks.iter().any(embedded)
+        self.source.is_embedded()
+            || self.sinks.iter().any(embedded)
+            || self.dead_letter_queues().next().is_some()
+    }
+
+    /// The queues of the embedded broker that get its dead letters; one may come twice.
+    pub fn dead_letter_queues(&self) -> impl Iterator<Item = &str> {
+        let of_sinks = self.sinks.iter().filter_map(|sink| sink.dead_letter.as_ref());
+        std::iter::once(&self.dead_letter)
+            .chain(of_sinks)
+            .filter_map(|dead_letter| dead_letter.queue.as_deref())
     }
 }
 
@@ -125,15 +142,37 @@ pub(crate) fn load(node: &Node, problems: &mut Problems<'_>) -> Option<Loaded> {
 }
 
 fn build(section: Section, errors_before: usize, problems: &mut Problems<'_>) -> Loaded {
+    let warnings_before = problems.warnings.len();
     let name = section.text("pipe").map(str::to_owned);
     let source = source::build(&section, problems);
     let decode = source::decode(&section, problems);
     let envelope = envelope::build(&section);
     let validate = envelope::validate(&section, problems);
-    let filter = pattern::build(&section, problems);
+    let filter_kind = match section.word("filter_kind") {
+        Some("pipes") => PatternKind::Pipes,
+        _ => PatternKind::EventBridge,
+    };
+    let filter = pattern::build(&section, "filter", filter_kind, problems);
     let dedup = dedup::build(&section, name.as_deref(), problems);
+    let enrich = enrich::build(&section, problems);
     let transform = transform::build(&section, problems);
-    let (sinks, sinks_complete) = sink::build(&section, problems);
+    let dead_letter = dead_letter::of_pipe(&section, problems);
+    let defaults = sink::Defaults {
+        retry: retry::of_pipe(&section).unwrap_or_default(),
+        circuit: retry::circuit_of_pipe(&section).unwrap_or_default(),
+        dead_letter: dead_letter.as_ref().map(|placed| placed.config.clone()).unwrap_or_default(),
+    };
+    let (sinks, sinks_complete) = sink::build(&section, &defaults, problems);
+    let route = route::build(&section, &sinks, sinks_complete, problems);
+    let order = route::order(&section, problems);
+    let archive = archive::build(&section, problems);
+    let stores: Vec<dead_letter::Placed> = dead_letter
+        .iter()
+        .chain(sinks.iter().filter_map(|sink| sink.dead_letter.as_ref()))
+        .cloned()
+        .collect();
+    dead_letter::check_folders(&stores, problems);
+    warn_of_idle_keys(&section, &sinks, problems);
     let rejected = limits::rejected(&section, problems);
     let limits = limits::limits(&section, problems);
     let alarms = test::alarms(&section, problems);
@@ -151,6 +190,7 @@ fn build(section: Section, errors_before: usize, problems: &mut Problems<'_>) ->
     }
     let sinks: Vec<SinkConfig> = sinks.into_iter().map(|sink| sink.config).collect();
     let whole = problems.errors.len() == errors_before && sinks_complete;
+    let warnings = problems.warnings.split_off(warnings_before);
     let config = || {
         Some(PipeConfig {
             fingerprint: fingerprint(&section, validate.as_ref()),
@@ -161,27 +201,44 @@ fn build(section: Section, errors_before: usize, problems: &mut Problems<'_>) ->
             envelope: envelope?,
             validate,
             filter,
-            filter_kind: PatternKind::default(),
+            filter_kind,
             dedup: dedup.clone(),
-            enrich: Vec::new(),
+            enrich: enrich?,
             transform: transform?,
             sinks,
-            route: RouteConfig::default(),
-            order: OrderConfig::default(),
+            route: route?,
+            order: order?,
             rejected: rejected?,
-            dead_letter: DeadLetterConfig::default(),
-            archive: None,
+            dead_letter: defaults.dead_letter,
+            archive: archive?,
             limits: limits?,
             alarms: alarms?,
             tests: tests?,
             base_dir: problems.source.base_dir.clone(),
             file: problems.source.path.clone(),
             line: section.place.line,
+            warnings,
         })
     };
     let config = if whole { config() } else { None };
     let name = name.map(|name| (name, section.place_of("pipe")));
     Loaded { name, section, dedup, outputs, config }
+}
+
+/// Keys that are right and do nothing in this pipe.
+fn warn_of_idle_keys(section: &Section, sinks: &[sink::PlacedSink], problems: &mut Problems<'_>) {
+    let tries_again = sinks.iter().any(|sink| matches!(sink.config.kind, sink::SinkKind::Http(_)));
+    for key in ["retry", "circuit"] {
+        if section.is_written(key) && !sinks.is_empty() && !tries_again {
+            let message =
+                format!("`{key}` does nothing here: only `http` tries single events again");
+            problems.warn(section.name_of(key), message, "take it out, or add an `http` sink");
+        }
+    }
+    if section.is_written("filter_kind") && section.entry("filter").is_none() {
+        let help = "take it out, or add a `filter`";
+        problems.warn(section.name_of("filter_kind"), "there is no `filter`", help);
+    }
 }
 
 fn fingerprint(section: &Section, validate: Option<&ValidateConfig>) -> u64 {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::place::{Place, SourceText};
+use super::secret;
 
 /// How many errors one `Display` shows; the rest is counted.
 const ERRORS_SHOWN_MAX: usize = 50;
@@ -24,7 +25,11 @@ pub struct ConfigError {
     pub message: String,
     /// What to do about it, most useful first.
     pub help: Vec<String>,
-    /// The line as it stands in the file.
+    /// What another part says of it, line by line; shown as it is.
+    details: Vec<String>,
+    /// Whether the config is good all the same.
+    warning: bool,
+    /// The line as it stands in the file, without secrets.
     text: String,
     /// Characters under the caret.
     width: usize,
@@ -39,6 +44,8 @@ impl ConfigError {
             column: 0,
             message: message.into(),
             help: Vec::new(),
+            details: Vec::new(),
+            warning: false,
             text: String::new(),
             width: 0,
         }
@@ -49,7 +56,7 @@ impl ConfigError {
         ConfigError {
             line: place.line,
             column: place.column + 1,
-            text: source.line(place.line).to_owned(),
+            text: secret::hidden(source.line(place.line)),
             width: place.width,
             ..ConfigError::of_file(&source.path, message)
         }
@@ -58,6 +65,12 @@ impl ConfigError {
     /// Adds a way out.
     pub fn help(&mut self, help: impl Into<String>) -> &mut ConfigError {
         self.help.push(help.into());
+        self
+    }
+
+    /// Adds what another part says of it.
+    pub(crate) fn details<'t>(&mut self, lines: impl IntoIterator<Item = &'t str>) -> &mut Self {
+        self.details.extend(lines.into_iter().map(|line| line.chars().map(visible).collect()));
         self
     }
 
@@ -87,7 +100,7 @@ fn visible(c: char) -> char {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "error: {}", self.message)?;
+        writeln!(f, "{}: {}", if self.warning { "warning" } else { "error" }, self.message)?;
         let file = self.file.display();
         let number = self.line.to_string();
         let gutter = if self.line == 0 { "" } else { &" ".repeat(number.len()) };
@@ -101,6 +114,9 @@ impl fmt::Display for ConfigError {
             writeln!(f, "{gutter} |")?;
             writeln!(f, "{number} | {shown}")?;
             writeln!(f, "{gutter} | {}{carets}", " ".repeat(before))?;
+        }
+        for detail in &self.details {
+            writeln!(f, "{gutter} = {detail}")?;
         }
         for help in &self.help {
             writeln!(f, "{gutter} = help: {help}")?;
@@ -146,12 +162,14 @@ pub struct Problems<'a> {
     pub(crate) source: &'a SourceText,
     /// What was found so far.
     pub errors: Vec<ConfigError>,
+    /// What is allowed and probably not meant.
+    pub(crate) warnings: Vec<ConfigError>,
 }
 
 impl<'a> Problems<'a> {
     /// Nothing found yet.
     pub fn new(source: &'a SourceText) -> Problems<'a> {
-        Problems { source, errors: Vec::new() }
+        Problems { source, errors: Vec::new(), warnings: Vec::new() }
     }
 
     /// Adds a mistake; the caller goes on with `.help(…)`.
@@ -160,6 +178,14 @@ impl<'a> Problems<'a> {
         let last = self.errors.len() - 1;
         #[allow(clippy::indexing_slicing)] // pushed one line above
         &mut self.errors[last]
+    }
+
+    /// Adds something that is allowed and probably not meant, with what to do about it.
+    pub(crate) fn warn(&mut self, place: Place, message: impl Into<String>, help: &str) {
+        let mut warning = ConfigError::at(self.source, place, message);
+        warning.warning = true;
+        warning.help(help);
+        self.warnings.push(warning);
     }
 }
 

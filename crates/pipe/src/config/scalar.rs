@@ -1,5 +1,7 @@
 //! Values that are one word of text: names, paths, numbers, durations, sizes, choices.
 
+use std::time::Duration;
+
 use event::path::FieldPath;
 
 use super::check::{At, shorten};
@@ -31,6 +33,9 @@ pub(crate) fn wanted(kind: &Kind) -> &'static str {
         Kind::Count { .. } => "a whole number",
         Kind::Size { .. } => "a size like `16MiB`",
         Kind::Duration { .. } => "a duration like `10m`",
+        Kind::Range { .. } => "a range like `200ms..30s`",
+        Kind::Rate { .. } => "a rate like `100/s`",
+        Kind::Url => "an address like `https://example.org/events`",
         Kind::Word(_) => "one word",
         _ => "text",
     }
@@ -49,6 +54,10 @@ pub(crate) fn value(
     match kind {
         Kind::Name => scalars.name(text),
         Kind::Text { chars_max } => scalars.text(text, *chars_max),
+        Kind::Secret { chars_max } => scalars.text(text, *chars_max),
+        Kind::Url => scalars.url(text),
+        Kind::Range { min, max } => scalars.range(text, *min, *max),
+        Kind::Rate { max } => scalars.rate(text, *max),
         Kind::FieldName => scalars.field_name(text),
         Kind::LocalPath => scalars.local_path(text),
         Kind::FieldPath => scalars.field_path(text),
@@ -275,6 +284,72 @@ impl Reading<'_, '_> {
             Ok(bytes) if bytes >= min && bytes <= max => Value::Count(bytes),
             Ok(_) => self.out_of_bounds(text, [unit::show_size(min), unit::show_size(max)]),
             Err(problem) => self.wrong_unit(problem),
+        }
+    }
+
+    fn rate(&mut self, text: &str, max: u64) -> Value {
+        let number = match text.trim().split_once('/') {
+            None => text.trim(),
+            Some((number, "s")) => number.trim_end(),
+            Some((number, unit)) => {
+                let offset = number.chars().count() + 1;
+                let message = format!("`{}` counts by the second", self.at.name);
+                let width = unit.chars().count();
+                let number = number.trim();
+                self.wrong_inside(offset, width, message).help(format!("write `{number}/s`"));
+                return Value::Bad;
+            }
+        };
+        if number.parse::<u64>().is_err() {
+            let message = format!("`{}` isn't a rate", shorten(text));
+            self.wrong(message).help("write it like `100/s`");
+            return Value::Bad;
+        }
+        self.count(number, 1, max)
+    }
+
+    fn range(&mut self, text: &str, min: Duration, max: Duration) -> Value {
+        let (least, most) = text.split_once("..").unwrap_or((text, text));
+        let mut ends = Vec::new();
+        for (end, before) in [(least, 0), (most, text.chars().count() - most.chars().count())] {
+            match unit::duration(end.trim()) {
+                Ok(found) if found >= min && found <= max => ends.push(found),
+                Ok(_) => {
+                    let bounds = [unit::show_duration(min), unit::show_duration(max)];
+                    return self.out_of_bounds(text, bounds);
+                }
+                Err(_) if end.trim().is_empty() => {
+                    let message = format!("`{}` isn't a range", shorten(text));
+                    self.wrong(message).help("write it like `200ms..30s`");
+                    return Value::Bad;
+                }
+                Err(UnitProblem { offset, width, message, help }) => {
+                    let blanks = end.chars().take_while(|c| c.is_whitespace()).count();
+                    self.wrong_inside(before + blanks + offset, width, message).help(help);
+                    return Value::Bad;
+                }
+            }
+        }
+        match ends.as_slice() {
+            [least, most] if least <= most => Value::Range(*least, *most),
+            _ => {
+                let message = format!("`{}` goes backwards", shorten(text));
+                let help = format!("the shorter one first: `{}..{}`", most.trim(), least.trim());
+                self.wrong(message).help(help);
+                Value::Bad
+            }
+        }
+    }
+
+    /// The address isn't shown: many a webhook has its secret in it.
+    fn url(&mut self, text: &str) -> Value {
+        match super::address::mistake(text) {
+            None => Value::Text(text.to_owned()),
+            Some((message, help)) => {
+                let message = format!("`{}` {message}", self.at.name);
+                self.wrong(message).help(help);
+                Value::Bad
+            }
         }
     }
 

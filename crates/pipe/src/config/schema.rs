@@ -160,6 +160,26 @@ fn kind(kind: &Kind, defs: &mut Map<String, Value>) -> Value {
             "pattern": "^([0-9]+(d|h|ms|m|s|us|ns))+$",
             "description": format!("From {} to {}.", show_duration(*min), show_duration(*max)),
         })]),
+        Kind::Range { min, max } => or_variable([json!({
+            "type": "string",
+            "pattern": r"^([0-9]+(d|h|ms|m|s|us|ns))+( ?\.\. ?([0-9]+(d|h|ms|m|s|us|ns))+)?$",
+            "description": format!("From {} to {}.", show_duration(*min), show_duration(*max)),
+        })]),
+        Kind::Rate { max } => or_variable([
+            json!({ "type": "integer", "minimum": 1, "maximum": max }),
+            json!({ "type": "string", "pattern": "^[0-9]+( ?/s)?$" }),
+        ]),
+        Kind::Secret { chars_max } => {
+            json!({ "type": "string", "minLength": 1, "maxLength": chars_max })
+        }
+        Kind::Url => {
+            or_variable([json!({ "type": "string", "pattern": "^[hH][tT][tT][pP][sS]?://." })])
+        }
+        Kind::Headers { max } => json!({
+            "type": "object",
+            "additionalProperties": { "type": "string", "minLength": 1, "maxLength": 4096 },
+            "maxProperties": max,
+        }),
         Kind::Word(words) => or_variable(
             words
                 .iter()
@@ -173,12 +193,19 @@ fn kind(kind: &Kind, defs: &mut Map<String, Value>) -> Value {
             json!({ "anyOf": [alone.unwrap_or_default(), whole] })
         }
         Kind::OneOf(inner) => reference(inner.path, defs, |defs| one_of(inner, defs)),
-        Kind::List { of, min, max, or_one, .. } => {
+        Kind::List { of, min, max, or_one, or_text } => {
             let item = self::kind(of, defs);
             let list = json!({
                 "type": "array", "items": item, "minItems": min, "maxItems": max,
             });
-            if *or_one { json!({ "anyOf": [item, list] }) } else { list }
+            match (or_one, or_text) {
+                (true, _) => json!({ "anyOf": [item, list] }),
+                (_, Some(most)) => {
+                    let text = json!({ "type": "string", "minLength": 1, "maxLength": most });
+                    json!({ "anyOf": [text, list] })
+                }
+                _ => list,
+            }
         }
         Kind::ByType { of, max } => json!({
             "type": "object",

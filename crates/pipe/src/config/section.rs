@@ -32,6 +32,8 @@ pub(crate) enum Value {
     Count(u64),
     /// A length of time.
     Duration(Duration),
+    /// The lesser and the greater of two lengths of time.
+    Range(Duration, Duration),
     /// A path to a field.
     Path(FieldPath),
     /// One of the words that the table lists.
@@ -40,7 +42,7 @@ pub(crate) enum Value {
     List(Vec<Checked>),
     /// A map with the keys of a table.
     Section(Section),
-    /// Values by event type, `prefix*` or name, with the place of each type.
+    /// Values by event type (`prefix*` or name), or by header, with the place of each name.
     ByType(Vec<(String, Place, Checked)>),
     /// As it was written.
     Node(Node),
@@ -88,6 +90,16 @@ impl Section {
         self.entry(key).map_or(self.place, |entry| entry.checked.place)
     }
 
+    /// Whether the key was written.
+    pub(crate) fn is_written(&self, key: &str) -> bool {
+        self.entry(key).is_some_and(|entry| entry.name.is_some())
+    }
+
+    /// Where the name of a key stands that was written, or its map's.
+    pub(crate) fn name_of(&self, key: &str) -> Place {
+        self.entry(key).and_then(|entry| entry.name).unwrap_or(self.place)
+    }
+
     /// Whether the key is there and was found wrong.
     pub(crate) fn is_bad(&self, key: &str) -> bool {
         matches!(self.value(key), Some(Value::Bad))
@@ -121,6 +133,14 @@ impl Section {
     pub(crate) fn duration(&self, key: &str) -> Option<Duration> {
         match self.value(key)? {
             Value::Duration(duration) => Some(*duration),
+            _ => None,
+        }
+    }
+
+    /// Two lengths of time.
+    pub(crate) fn range(&self, key: &str) -> Option<(Duration, Duration)> {
+        match self.value(key)? {
+            Value::Range(least, most) => Some((*least, *most)),
             _ => None,
         }
     }
@@ -166,7 +186,12 @@ impl Section {
         }
     }
 
-    /// Values by event type.
+    /// A map, if the table has the key at all.
+    pub(crate) fn section_if(&self, key: &str) -> Option<&Section> {
+        self.table.key(key).and_then(|_| self.section(key))
+    }
+
+    /// Values by event type, or by name.
     pub(crate) fn by_type(&self, key: &str) -> Option<&[(String, Place, Checked)]> {
         match self.value(key)? {
             Value::ByType(values) => Some(values),
@@ -204,6 +229,9 @@ impl Value {
             Value::Flag(flag) => write!(out, "{flag};"),
             Value::Count(count) => write!(out, "{count};"),
             Value::Duration(duration) => write!(out, "{}ns;", duration.as_nanos()),
+            Value::Range(least, most) => {
+                write!(out, "{}ns..{}ns;", least.as_nanos(), most.as_nanos())
+            }
             Value::Path(path) => write!(out, "{path};"),
             Value::Word(word) => write!(out, "{word};"),
             Value::List(items) => {

@@ -6,11 +6,15 @@ use std::time::Duration;
 use event::path::FieldPath;
 
 use super::broker_name;
-use super::delivery::{CircuitConfig, DeadLetterConfig, RetryConfig};
+use super::call;
+use super::dead_letter;
+use super::delivery::{CircuitConfig, DeadLetterConfig, PatternKind, RetryConfig};
 use super::envelope;
 use super::http::HttpConfig;
+use super::pattern;
 use super::place::Place;
 use super::problem::Problems;
+use super::retry;
 use super::section::{Section, Value};
 
 /// The sink that takes rejected events.
@@ -144,10 +148,29 @@ pub(crate) struct PlacedSink {
     pub(crate) place: Place,
     /// Where its path stands, or its kind.
     pub(crate) path_place: Place,
+    /// Where its `match` stands, or its kind.
+    pub(crate) match_place: Place,
+    /// Its own `dead_letter`, with its place.
+    pub(crate) dead_letter: Option<dead_letter::Placed>,
+}
+
+/// What sinks have that say nothing else.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Defaults {
+    /// The pipe's `retry`.
+    pub(crate) retry: RetryConfig,
+    /// The pipe's `circuit`.
+    pub(crate) circuit: CircuitConfig,
+    /// The pipe's `dead_letter`.
+    pub(crate) dead_letter: DeadLetterConfig,
 }
 
 /// Builds the sinks; the second value is whether all of them are right.
-pub(crate) fn build(pipe: &Section, problems: &mut Problems<'_>) -> (Vec<PlacedSink>, bool) {
+pub(crate) fn build(
+    pipe: &Section,
+    defaults: &Defaults,
+    problems: &mut Problems<'_>,
+) -> (Vec<PlacedSink>, bool) {
     let written: Vec<&Value> = match (pipe.entry("sink"), pipe.entry("sinks")) {
         (Some(sink), Some(sinks)) => {
             let place = sinks.name.unwrap_or(pipe.place).max(sink.name.unwrap_or(pipe.place));
@@ -169,7 +192,7 @@ pub(crate) fn build(pipe: &Section, problems: &mut Problems<'_>) -> (Vec<PlacedS
     let mut complete = true;
     for value in written {
         let sink = match value {
-            Value::Section(section) => one(pipe, section, problems),
+            Value::Section(section) => one(pipe, section, defaults, problems),
             _ => None,
         };
         let Some(sink) = sink else {
@@ -192,7 +215,12 @@ fn check_name(sinks: &[PlacedSink], sink: &PlacedSink, problems: &mut Problems<'
     }
 }
 
-fn one(pipe: &Section, sink: &Section, problems: &mut Problems<'_>) -> Option<PlacedSink> {
+fn one(
+    pipe: &Section,
+    sink: &Section,
+    defaults: &Defaults,
+    problems: &mut Problems<'_>,
+) -> Option<PlacedSink> {
     let entry = sink.entries.first()?;
     let section = sink.section(entry.key.name)?;
     let path = section.table.key("path").and_then(|_| section.text("path"));
@@ -202,8 +230,14 @@ fn one(pipe: &Section, sink: &Section, problems: &mut Problems<'_>) -> Option<Pl
         "lake" => lake(pipe, section, path?, problems),
         "kinesis" => kinesis(section, problems),
         "sqs" => sqs(section, problems),
+        "http" => call::sink(section, problems).map(SinkKind::Http),
         _ => Some(SinkKind::Stdout),
     };
+    let matches = match section.entry("match") {
+        Some(_) => Some(pattern::build(section, "match", PatternKind::EventBridge, problems)),
+        None => None,
+    };
+    let dead_letter = dead_letter::of_sink(pipe, section, &defaults.dead_letter, problems);
     let name = match section.entry("name") {
         Some(_) => section.text("name")?.to_owned(),
         None => entry.key.name.to_owned(),
@@ -215,17 +249,33 @@ fn one(pipe: &Section, sink: &Section, problems: &mut Problems<'_>) -> Option<Pl
             .help("that is the name of the sink for rejected events");
         return None;
     }
+    let dead_letter = dead_letter?;
+    let (retry, circuit) = if entry.key.name == "http" {
+        (
+            retry::of_sink(section, defaults.retry)?,
+            retry::circuit_of_sink(section, defaults.circuit)?,
+        )
+    } else {
+        (defaults.retry, defaults.circuit)
+    };
+    // A pattern that is wrong must not leave a sink that takes everything.
+    let matches = match matches {
+        Some(pattern) => Some(pattern?),
+        None => None,
+    };
     Some(PlacedSink {
         config: SinkConfig {
             name,
-            matches: None,
-            retry: RetryConfig::default(),
-            circuit: CircuitConfig::default(),
-            dead_letter: None,
+            matches,
+            retry,
+            circuit,
+            dead_letter: dead_letter.as_ref().map(|placed| placed.config.clone()),
             kind: kind?,
         },
         place,
         path_place,
+        match_place: section.name_of("match"),
+        dead_letter,
     })
 }
 

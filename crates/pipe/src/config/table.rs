@@ -44,8 +44,12 @@ pub(crate) struct Key {
     pub(crate) default_in_words: Option<&'static str>,
     /// A value for messages and docs.
     pub(crate) example: Option<&'static str>,
-    /// Known, not built yet: what to do instead.
+    /// Refused: not built yet, or (`never`) without meaning here. What to do instead.
     pub(crate) later: Option<&'static str>,
+    /// It has no meaning here, and never will.
+    pub(crate) never: bool,
+    /// A map of defaults doesn't stand in for it: without the key there is nothing.
+    pub(crate) on_request: bool,
 }
 
 impl Key {
@@ -60,7 +64,14 @@ impl Key {
             default_in_words: None,
             example: None,
             later: None,
+            never: false,
+            on_request: false,
         }
+    }
+
+    /// A key that has no meaning here, and why.
+    pub(crate) const fn never(name: &'static str, why: &'static str) -> Key {
+        Key { never: true, ..Key::later(name, why) }
     }
 
     /// A key that is known but not built.
@@ -81,6 +92,16 @@ impl Key {
     /// Gives it a default.
     pub(crate) const fn default(self, default: &'static str) -> Key {
         Key { default: Some(default), ..self }
+    }
+
+    /// Makes what the map does depend on the key being there, whatever defaults it holds.
+    pub(crate) const fn on_request(self) -> Key {
+        Key { on_request: true, ..self }
+    }
+
+    /// Takes the default of a key that is `whose`, e.g. `the pipe's`.
+    pub(crate) const fn inherited(self, whose: &'static str) -> Key {
+        Key { default: None, default_in_words: Some(whose), ..self }
     }
 
     /// Gives it a default that depends on something.
@@ -128,6 +149,30 @@ pub(crate) enum Kind {
         /// Most.
         max: Duration,
     },
+    /// Two lengths of time, `200ms..30s`; one alone stands for both.
+    Range {
+        /// Least.
+        min: Duration,
+        /// Most.
+        max: Duration,
+    },
+    /// So many a second: `100/s`, or a plain number.
+    Rate {
+        /// Most.
+        max: u64,
+    },
+    /// Text of 1 to `chars_max` characters that no message shows.
+    Secret {
+        /// Most characters.
+        chars_max: usize,
+    },
+    /// An `http://` or `https://` address. No message shows it: some hold a secret.
+    Url,
+    /// A map from names of HTTP headers to their values.
+    Headers {
+        /// Most.
+        max: usize,
+    },
     /// One of some words.
     Word(&'static [Word]),
     /// A map with these keys.
@@ -146,8 +191,8 @@ pub(crate) enum Kind {
         max: usize,
         /// Whether a single value may stand for a list of one.
         or_one: bool,
-        /// Text in place of the list is known, not built yet: what to do instead.
-        text_later: Option<&'static str>,
+        /// A text of so many characters may stand in place of the list.
+        or_text: Option<usize>,
     },
     /// A map from event types (`name` or `prefix*`) to values.
     ByType {

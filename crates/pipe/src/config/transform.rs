@@ -3,10 +3,11 @@
 use event::path::{FieldPath, Step};
 
 use super::envelope::time_format;
+use super::place::Place;
 use super::problem::Problems;
 use super::section::{Checked, Section, Value};
 use crate::stage::time::TimeFormat;
-use crate::stage::transform::mistake;
+use crate::stage::transform::{check, mistake};
 
 /// One change to an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +53,10 @@ pub(crate) fn build(pipe: &Section, problems: &mut Problems<'_>) -> Option<Vec<T
     if pipe.entry("transform").is_none() {
         return Some(Vec::new());
     }
+    if let Some(program) = pipe.text("transform") {
+        let program = TransformConfig::Vrl(program.to_owned());
+        return checked(program, pipe.place_of("transform"), problems).map(|step| vec![step]);
+    }
     // Every step is built before one that is wrong ends it: all errors are wanted.
     let steps: Vec<Option<TransformConfig>> = pipe
         .list("transform")?
@@ -66,6 +71,13 @@ pub(crate) fn build(pipe: &Section, problems: &mut Problems<'_>) -> Option<Vec<T
 
 fn one(step: &Section, problems: &mut Problems<'_>) -> Option<TransformConfig> {
     let entry = step.entries.first()?;
+    if let Value::Text(text) = &entry.checked.value {
+        let step = match entry.key.name {
+            "template" => TransformConfig::Template(text.clone()),
+            _ => TransformConfig::Vrl(text.clone()),
+        };
+        return checked(step, entry.checked.place, problems);
+    }
     let section = step.section(entry.key.name)?;
     check_paths(section, problems);
     match entry.key.name {
@@ -74,6 +86,26 @@ fn one(step: &Section, problems: &mut Problems<'_>) -> Option<TransformConfig> {
         "rename" => rename(section, problems),
         _ => drop(section, problems),
     }
+}
+
+/// Asks the transform about a program or template.
+fn checked(
+    step: TransformConfig,
+    place: Place,
+    problems: &mut Problems<'_>,
+) -> Option<TransformConfig> {
+    let Err(mistake) = check(&step) else { return Some(step) };
+    let (what, help) = match step {
+        TransformConfig::Template(_) => {
+            ("template", "`<$.path>` is a value of the event, `<aws.pipes.…>` one of the pipe")
+        }
+        _ => ("program", "the language: https://vrl.dev"),
+    };
+    let mut lines = mistake.lines();
+    let first = lines.next().unwrap_or("");
+    let message = format!("this {what} can't be used: {first}");
+    problems.add(place, message).details(lines).help(help);
+    None
 }
 
 /// Asks the transform about each path alone, so that the error points at the right one.

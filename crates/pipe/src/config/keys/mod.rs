@@ -4,9 +4,16 @@
 
 use std::time::Duration;
 
+mod delivery;
+mod http;
 mod sink;
 mod source;
 
+use self::delivery::{
+    ARCHIVE, CIRCUIT, DEAD_LETTER, DEAD_LETTERS_MAX, ORDERS, PARK_AFTER, PARKED_BYTES_MAX, RETRY,
+    ROUTE,
+};
+use self::http::ENRICH;
 use self::sink::SINK;
 use self::source::SOURCE;
 use super::table::{Key, Kind, Table, Word};
@@ -25,21 +32,17 @@ const fn millis(min_ms: u64, max_s: u64) -> Kind {
 }
 
 const fn list(of: &'static Kind, min: usize, max: usize) -> Kind {
-    Kind::List { of, min, max, or_one: false, text_later: None }
+    Kind::List { of, min, max, or_one: false, or_text: None }
 }
 
 const fn one_or_list(of: &'static Kind, min: usize, max: usize) -> Kind {
-    Kind::List { of, min, max, or_one: true, text_later: None }
+    Kind::List { of, min, max, or_one: true, or_text: None }
 }
 
 const DAY_S: u64 = 86_400;
 
-pub(super) const MATCH_INSTEAD: &str =
-    "every sink gets every event; the pipe's `filter` can drop events before all sinks";
-pub(super) const RETRY_INSTEAD: &str = "take it out: an error of a sink stops the pipe with nothing \
-     acknowledged, and the next run goes on from there";
-pub(super) const DEAD_LETTER_INSTEAD: &str = "take it out: what can't be processed is kept whole in the \
-     rejected file (`rejected`)";
+/// Most characters of a program or template.
+const PROGRAM_CHARS_MAX: usize = 65_536;
 
 /// A pipe: one YAML document.
 pub(crate) static PIPE: Table = Table {
@@ -69,11 +72,17 @@ pub(crate) static PIPE: Table = Table {
         Key::new(
             "filter",
             Kind::Pattern,
-            "An EventBridge event pattern: exact values, `prefix`, `exists`, `anything-but`, \
-             `numeric`, `$or`. An event that doesn't match is `filtered`: counted, and not \
-             delivered.",
+            "An EventBridge event pattern. An event that doesn't match is `filtered`: counted, \
+             and not delivered.",
         ),
+        Key::new("filter_kind", Kind::Word(FILTER_KINDS), "Which operators `filter` may have.")
+            .default("event_bridge"),
         Key::new("dedup", Kind::Map(&DEDUP), "What makes two events the same, and for how long."),
+        Key::new(
+            "enrich",
+            list(&Kind::Map(&ENRICH), 1, 16),
+            "What is added to each event, in this order, before `transform`.",
+        ),
         Key::new(
             "transform",
             Kind::List {
@@ -81,38 +90,61 @@ pub(crate) static PIPE: Table = Table {
                 min: 1,
                 max: 64,
                 or_one: false,
-                text_later: Some(
-                    "in place of a VRL program use a list of `split`, `time`, `rename` and `drop`",
-                ),
+                or_text: Some(PROGRAM_CHARS_MAX),
             },
-            "Changes to each event, in this order. Without any, payloads are written byte for \
-             byte as they came.",
+            "Changes to each event, in this order; a text is one VRL program. Without any, \
+             payloads are written byte for byte as they came.",
         ),
         Key::new("sink", Kind::OneOf(&SINK), "Where the pipe delivers.")
             .example("{ file: { path: out.ndjson } }"),
         Key::new(
             "sinks",
-            list(&Kind::OneOf(&SINK), 1, 16),
-            "Where the pipe delivers, if to several places. Each gets every event.",
+            list(&Kind::OneOf(&SINK), 1, 48),
+            "Where the pipe delivers, if to several places: each gets every event that its `match` \
+             takes.",
         ),
+        Key::new("route", Kind::Map(&ROUTE), "Which of the sinks an event goes to."),
+        Key::new(
+            "order",
+            Kind::Word(ORDERS),
+            "Which events must not overtake each other when one is tried again.",
+        )
+        .default("none"),
+        Key::new(
+            "order_by",
+            Kind::FieldPath,
+            "The field whose value is the partition key; `order: per_partition_key` goes without \
+             saying then.",
+        ),
+        Key::new(
+            "retry",
+            Kind::Map(&RETRY),
+            "When a failed delivery is tried again, at all sinks.",
+        ),
+        Key::new("circuit", Kind::Map(&CIRCUIT), "When a sink counts as down, for all sinks."),
+        Key::new(
+            "dead_letter",
+            Kind::Map(&DEAD_LETTER),
+            "Where events go that can't be delivered.",
+        ),
+        Key::new("archive", Kind::Map(&ARCHIVE), "What is kept of everything that came in.")
+            .on_request(),
         Key::new("rejected", Kind::Map(&REJECTED), "Where rejected events are kept, whole."),
         Key::new("limits", Kind::Map(&LIMITS), "What keeps a pipe bounded."),
-        Key::later("enrich", "take it out; `transform` changes events"),
-        Key::later("route", MATCH_INSTEAD),
-        Key::later("retry", RETRY_INSTEAD),
-        Key::later("dead_letter", DEAD_LETTER_INSTEAD),
         Key::new(
             "tests",
             list(&Kind::Map(&TEST), 1, 1000),
             "What `onceflow test` tries: events go in, and what comes out is compared.",
         ),
         Key::new("alarms", Kind::Map(&ALARMS), "When to raise an alarm, and who is told."),
-        Key::later("archive", "take it out; a second sink (`sinks`) can keep a copy"),
-        Key::later("order", "take it out: events of one file are delivered in order"),
-        Key::later("order_by", "take it out: events of one file are delivered in order"),
     ],
     exactly_one_of: &["sink", "sinks"],
 };
+
+const FILTER_KINDS: &[Word] = &[
+    Word::new("event_bridge", "every operator of event patterns"),
+    Word::new("pipes", "those of EventBridge Pipes: no `wildcard`, no nested `anything-but`"),
+];
 
 const DECODE_LATER: &str = "payloads must be JSON so far: end with `json`";
 
@@ -244,6 +276,12 @@ static DEDUP: Table = Table {
         )
         .default("drop"),
         Key::new(
+            "on_duplicate_of_dead",
+            Kind::Word(DUPLICATES_OF_DEAD),
+            "What becomes of a copy of an event that is a dead letter.",
+        )
+        .default("auto"),
+        Key::new(
             "clock_ahead_max",
             millis(0, DAY_S),
             "How far ahead of this machine's clock an event's time may be and still count as the \
@@ -258,8 +296,6 @@ static DEDUP: Table = Table {
         .default("1m"),
         Key::later("store", "take it out: keys are kept in the data folder"),
         Key::later("refresh", "take it out: a duplicate doesn't prolong its key's window"),
-        Key::later("on_duplicate_of_dead", "take it out: nothing dies so far"),
-        Key::later("dead_letters_max", "take it out: nothing dies so far"),
         Key::later("memory_bytes_max", "take it out: keys of living windows are in memory so far"),
     ],
     exactly_one_of: &[],
@@ -279,7 +315,17 @@ const CLOCKS: &[Word] = &[
 const LATES: &[Word] = &[
     Word::new("reject", "it goes to the rejected file"),
     Word::new("pass", "it is delivered without a look at its key, and marked"),
-    Word::later("dead_letter", "`reject` keeps the event whole in the rejected file"),
+    Word::new("dead_letter", "it is a dead letter"),
+];
+
+const DUPLICATES_OF_DEAD: &[Word] = &[
+    Word::new(
+        "auto",
+        "one with the same body is a duplicate while the event would die again under this config, \
+         else it is admitted; one with another body is admitted, and marked",
+    ),
+    Word::new("admit", "it is admitted"),
+    Word::new("suppress", "it is a duplicate"),
 ];
 
 const MISSING_KEYS: &[Word] = &[
@@ -303,7 +349,16 @@ static TRANSFORM: Table = Table {
         Key::new("time", Kind::Map(&TIME), "Writes a time in another form."),
         Key::new("rename", Kind::Map(&RENAME), "Gives a field another name."),
         Key::new("drop", Kind::Map(&DROP), "Removes fields."),
-        Key::later("vrl", "use `split`, `time`, `rename` and `drop`"),
+        Key::new(
+            "template",
+            Kind::Text { chars_max: PROGRAM_CHARS_MAX },
+            "Makes a new payload from an EventBridge input template: `{\"id\": \"<$.id>\"}`.",
+        ),
+        Key::new(
+            "vrl",
+            Kind::Text { chars_max: PROGRAM_CHARS_MAX },
+            "Runs a program in the Vector Remap Language.",
+        ),
     ],
     exactly_one_of: &[],
 };
@@ -378,6 +433,9 @@ static LIMITS: Table = Table {
             "Their bytes, before the source pauses.",
         )
         .default("64MiB"),
+        PARK_AFTER,
+        PARKED_BYTES_MAX,
+        DEAD_LETTERS_MAX,
         Key::new(
             "types_max",
             Kind::Count { min: 1, max: 100_000 },
@@ -402,11 +460,6 @@ static LIMITS: Table = Table {
             "How long a run that is asked to stop may take to settle what is in flight.",
         )
         .default("20s"),
-        Key::later(
-            "park_after",
-            "take it out; what waits is kept in memory, within `unsettled_bytes_max`",
-        ),
-        Key::later("parked_bytes_max", "take it out"),
     ],
     exactly_one_of: &[],
 };
@@ -445,6 +498,7 @@ static TEST_OUTCOMES: Table = Table {
         Key::new("duplicate", TEST_COUNT, "Events whose key is remembered."),
         Key::new("filtered", TEST_COUNT, "Events that the filter didn't want."),
         Key::new("rejected", TEST_COUNT, "Events that broke a rule."),
+        Key::new("dead", TEST_COUNT, "Events that could not be delivered."),
     ],
     exactly_one_of: &[],
 };

@@ -1,10 +1,12 @@
 //! Keys of sinks.
 
 use super::super::table::{Key, Kind, Table, Word};
-use super::{DEAD_LETTER_INSTEAD, GIB, MATCH_INSTEAD, MIB, RETRY_INSTEAD, TIB, list, seconds};
+use super::delivery::{MATCH, NO_CIRCUIT_KEY, NO_RETRY_KEY, SINK_DEAD_LETTER_KEY};
+use super::http::HTTP_SINK;
+use super::{GIB, MIB, TIB, list, seconds};
 
-const SINK_INSTEAD: &str = "so far a pipe writes files, standard output, a lake, queues (`sqs`) \
-     and streams (`kinesis`): `sink: { file: { path: out.ndjson } }`";
+const SINK_INSTEAD: &str = "so far a pipe writes files, standard output, a lake, queues (`sqs`), \
+     streams (`kinesis`) and to receivers over `http`: `sink: { file: { path: out.ndjson } }`";
 
 pub(super) static SINK: Table = Table {
     path: "sink",
@@ -19,7 +21,12 @@ pub(super) static SINK: Table = Table {
         ),
         Key::new("kinesis", Kind::Map(&KINESIS_SINK), "An embedded stream. Exactly once."),
         Key::new("sqs", Kind::Map(&SQS_SINK), "An embedded queue. Exactly once."),
-        Key::later("http", SINK_INSTEAD),
+        Key::new(
+            "http",
+            Kind::Map(&HTTP_SINK),
+            "A receiver over HTTP. Effectively once where it heeds the idempotency header, else at \
+             least once.",
+        ),
         Key::later("sns", SINK_INSTEAD),
         Key::later("kafka", SINK_INSTEAD),
         Key::later("rabbitmq", SINK_INSTEAD),
@@ -31,13 +38,13 @@ pub(super) static SINK: Table = Table {
     exactly_one_of: &[],
 };
 
-const SINK_NAME: Key = Key::new(
+pub(super) const SINK_NAME: Key = Key::new(
     "name",
     Kind::Name,
     "The sink's name in the ledger, counters and the report; once per pipe. Keep it as long as \
      the sink lives.",
 )
-.default_in_words("the kind: `file`, `stdout`, `lake`, `kinesis`, `sqs`");
+.default_in_words("the kind: `file`, `stdout`, `lake`, `kinesis`, `sqs`, `http`");
 
 static FILE_SINK: Table = Table {
     path: "sink.file",
@@ -53,9 +60,10 @@ static FILE_SINK: Table = Table {
         .default("false"),
         SINK_NAME,
         Key::later("compression", "write plain NDJSON and compress finished files"),
-        Key::later("match", MATCH_INSTEAD),
-        Key::later("retry", RETRY_INSTEAD),
-        Key::later("dead_letter", DEAD_LETTER_INSTEAD),
+        MATCH,
+        SINK_DEAD_LETTER_KEY,
+        NO_RETRY_KEY,
+        NO_CIRCUIT_KEY,
     ],
     exactly_one_of: &[],
 };
@@ -63,12 +71,7 @@ static FILE_SINK: Table = Table {
 static STDOUT_SINK: Table = Table {
     path: "sink.stdout",
     doc: "NDJSON on standard output.",
-    keys: &[
-        SINK_NAME,
-        Key::later("match", MATCH_INSTEAD),
-        Key::later("retry", RETRY_INSTEAD),
-        Key::later("dead_letter", DEAD_LETTER_INSTEAD),
-    ],
+    keys: &[SINK_NAME, MATCH, SINK_DEAD_LETTER_KEY, NO_RETRY_KEY, NO_CIRCUIT_KEY],
     exactly_one_of: &[],
 };
 
@@ -127,9 +130,10 @@ static LAKE_SINK: Table = Table {
             "Values of partition fields in one day; new ones past it go to `__other__`.",
         )
         .default("1000"),
-        Key::later("match", MATCH_INSTEAD),
-        Key::later("retry", RETRY_INSTEAD),
-        Key::later("dead_letter", DEAD_LETTER_INSTEAD),
+        MATCH,
+        SINK_DEAD_LETTER_KEY,
+        NO_RETRY_KEY,
+        NO_CIRCUIT_KEY,
     ],
     exactly_one_of: &[],
 };
@@ -168,9 +172,10 @@ static KINESIS_SINK: Table = Table {
         SPOOL_BYTES_MAX,
         SINK_NAME,
         Key::later("endpoint", "take it out: this sink writes to the embedded broker"),
-        Key::later("match", MATCH_INSTEAD),
-        Key::later("retry", RETRY_INSTEAD),
-        Key::later("dead_letter", DEAD_LETTER_INSTEAD),
+        MATCH,
+        SINK_DEAD_LETTER_KEY,
+        NO_RETRY_KEY,
+        NO_CIRCUIT_KEY,
     ],
     exactly_one_of: &[],
 };
@@ -183,9 +188,10 @@ static SQS_SINK: Table = Table {
         SPOOL_BYTES_MAX,
         SINK_NAME,
         Key::later("endpoint", "take it out: this sink writes to the embedded broker"),
-        Key::later("match", MATCH_INSTEAD),
-        Key::later("retry", RETRY_INSTEAD),
-        Key::later("dead_letter", DEAD_LETTER_INSTEAD),
+        MATCH,
+        SINK_DEAD_LETTER_KEY,
+        NO_RETRY_KEY,
+        NO_CIRCUIT_KEY,
     ],
     exactly_one_of: &[],
 };
