@@ -28,7 +28,7 @@ impl TextTest {
     #[inline]
     pub(super) fn holds(&self, value: Raw<'_>) -> bool {
         match self {
-            TextTest::Exact(text) => value.is_str(text),
+            TextTest::Exact(text) => is(value, text),
             TextTest::Prefix(prefix) => begins_with(value, prefix),
             other => text_of(value).is_some_and(|text| other.holds_for(&text)),
         }
@@ -54,6 +54,18 @@ fn text_of(value: Raw<'_>) -> Option<Cow<'_, [u8]>> {
     match memchr::memchr(b'\\', inner) {
         None => Some(Cow::Borrowed(inner)),
         Some(_) => value.as_str().map(|text| Cow::Owned(text.into_owned().into_bytes())),
+    }
+}
+
+#[inline]
+fn is(value: Raw<'_>, text: &str) -> bool {
+    let Some(inner) = value.bytes().strip_prefix(b"\"") else { return false };
+    let inner = inner.strip_suffix(b"\"").unwrap_or(inner);
+    // An escape is longer than what it stands for, and needs a backslash.
+    match inner.len().checked_sub(text.len()) {
+        None => false,
+        Some(0) => inner == text.as_bytes() && memchr::memchr(b'\\', inner).is_none(),
+        Some(_) => memchr::memchr(b'\\', inner).is_some() && value.is_str(text),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::stage::cursor::Cursor;
 
 /// Changes to one payload, from front to back.
 #[derive(Debug, Default)]
-pub(super) struct Edits {
+pub(in crate::stage) struct Edits {
     /// What is cut out of the payload, and where in `text` the replacement stands.
     cuts: Vec<(Range<usize>, Range<usize>)>,
     text: Vec<u8>,
@@ -20,10 +20,10 @@ pub(super) struct Edits {
 
 /// Where a member of an object stands in the payload.
 #[derive(Debug, Clone)]
-pub(super) struct Member {
+pub(in crate::stage) struct Member {
     /// With its quotes.
     pub(super) name: Range<usize>,
-    pub(super) value: Range<usize>,
+    pub(in crate::stage) value: Range<usize>,
     /// The name holds an escape, so that it can't be compared as it stands.
     escaped: bool,
 }
@@ -44,7 +44,7 @@ impl Member {
 }
 
 impl Edits {
-    pub(super) fn clear(&mut self) {
+    pub(in crate::stage) fn clear(&mut self) {
         self.cuts.clear();
         self.text.clear();
     }
@@ -55,14 +55,14 @@ impl Edits {
 
     /// Cuts bytes out, and puts in their place what `write` appends. Cuts come from front to back
     /// and don't overlap.
-    pub(super) fn replace(&mut self, cut: Range<usize>, write: impl FnOnce(&mut Vec<u8>)) {
+    pub(in crate::stage) fn replace(&mut self, cut: Range<usize>, write: impl FnOnce(&mut Vec<u8>)) {
         let start = self.text.len();
         write(&mut self.text);
         self.cuts.push((cut, start..self.text.len()));
     }
 
     /// Appends the changed payload.
-    pub(super) fn write(&self, payload: &[u8], out: &mut Vec<u8>) {
+    pub(in crate::stage) fn write(&self, payload: &[u8], out: &mut Vec<u8>) {
         let mut done = 0;
         out.reserve(payload.len() + self.text.len());
         for (cut, text) in &self.cuts {
@@ -131,7 +131,7 @@ impl Removal {
 }
 
 /// The members of the object that begins at `at`; none if something else does.
-fn members_of(payload: &[u8], at: usize) -> impl Iterator<Item = Member> {
+pub(in crate::stage) fn members_of(payload: &[u8], at: usize) -> impl Iterator<Item = Member> {
     let mut cursor = Cursor::at(payload, at);
     let mut inside = cursor.enter(b'{');
     std::iter::from_fn(move || {
@@ -181,7 +181,7 @@ fn element_at(payload: &[u8], at: usize, index: u32) -> Option<usize> {
 }
 
 /// The one member with this name, by its place; `None` if there is none.
-pub(super) fn find(
+pub(in crate::stage) fn find(
     members: &[Member],
     payload: &[u8],
     name: &str,
@@ -199,7 +199,7 @@ pub(super) fn find(
 }
 
 /// Appends text as a JSON string.
-pub(super) fn push_string(text: &str, out: &mut Vec<u8>) {
+pub(in crate::stage) fn push_string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     for byte in text.bytes() {
         match byte {

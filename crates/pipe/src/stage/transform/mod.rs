@@ -18,7 +18,7 @@ mod time;
 
 use event::path::{FieldPath, Step as PathStep};
 
-use self::edits::Edits;
+pub(in crate::stage) use self::edits::{Edits, Member, find, members_of, push_string};
 use super::time::TimeError;
 use crate::config::TransformConfig;
 
