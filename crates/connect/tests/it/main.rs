@@ -12,6 +12,7 @@
 #[path = "../../../lake/tests/it/fake_ledger.rs"]
 mod fake_ledger;
 
+mod archive;
 mod bad_input;
 mod compressed;
 mod dead;
