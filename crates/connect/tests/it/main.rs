@@ -18,6 +18,7 @@ mod compressed;
 mod dead;
 mod endpoint;
 mod glob;
+mod http;
 mod in_place;
 mod kit;
 mod rejected;
