@@ -8,7 +8,7 @@ use super::place::{Place, SourceText};
 use super::problem::ConfigError;
 use super::section::Section;
 use super::source::{FilePattern, SourceConfig};
-use super::unit::show_duration;
+use super::unit::{show_duration, show_size};
 
 /// A pipe with the file it came from.
 pub(crate) struct Placed<'a> {
@@ -27,6 +27,8 @@ pub(crate) fn check(pipes: &[Placed<'_>]) -> Vec<ConfigError> {
         same_scope(pipe, earlier, &mut errors);
     }
     same_files(pipes, &mut errors);
+    same_stores(pipes, &mut errors);
+    same_archives(pipes, &mut errors);
     errors
 }
 
@@ -160,6 +162,51 @@ fn same_files(pipes: &[Placed<'_>], errors: &mut Vec<ConfigError>) {
             }
             writers.push((path, *place, pipe.source));
         }
+    }
+}
+
+/// A folder of dead letters has one limit, whoever writes to it.
+fn same_stores(pipes: &[Placed<'_>], errors: &mut Vec<ConfigError>) {
+    let mut stores: Vec<(Option<PathBuf>, u64, Place, &SourceText)> = Vec::new();
+    for pipe in pipes {
+        for letters in &pipe.pipe.letters {
+            let folder = letters.config.store.as_deref().map(plain);
+            let bytes_max = letters.config.store_bytes_max;
+            let same = stores.iter().find(|(other, ..)| *other == folder);
+            if let Some((_, other_max, first, source)) = same
+                && *other_max != bytes_max
+            {
+                let message = format!(
+                    "dead letters in this folder may have {} elsewhere, but {} here",
+                    show_size(*other_max),
+                    show_size(bytes_max)
+                );
+                let mut error = ConfigError::at(pipe.source, letters.place, message);
+                let first = named(*first, source, pipe.source);
+                error.help(format!(
+                    "the other is in {first}: make `store_bytes_max` equal, or name another `store`"
+                ));
+                errors.push(error);
+            }
+            stores.push((folder, bytes_max, letters.place, pipe.source));
+        }
+    }
+}
+
+/// An archive's files belong to one pipe: its retention removes them.
+fn same_archives(pipes: &[Placed<'_>], errors: &mut Vec<ConfigError>) {
+    let mut archives: Vec<(PathBuf, Place, &SourceText)> = Vec::new();
+    for pipe in pipes {
+        let Some((path, place)) = &pipe.pipe.archive else { continue };
+        let path = plain(path);
+        if let Some((_, first, source)) = archives.iter().find(|(other, ..)| *other == path) {
+            let message = "this folder has another pipe's archive";
+            let mut error = ConfigError::at(pipe.source, *place, message);
+            let first = named(*first, source, pipe.source);
+            error.help(format!("the other is in {first}; give each a folder of its own"));
+            errors.push(error);
+        }
+        archives.push((path, *place, pipe.source));
     }
 }
 

@@ -45,6 +45,9 @@ pub(crate) fn section(
     for (name, node) in pairs {
         let Some(key) = table.key(&name.text) else {
             unknown_key(table, name, at, problems);
+            if at.is_secret() {
+                problems.cover(node);
+            }
             incomplete = true;
             continue;
         };
@@ -115,6 +118,9 @@ fn pairs<'n>(
             let message = format!("`{}` must be a map, but is {}", at.name, at.describe(node));
             let names = table.built_names().join("`, `");
             problems.add(node.place, message).help(format!("its keys: `{names}`"));
+            if at.is_secret() {
+                problems.cover(node);
+            }
             None
         }
     }
@@ -203,6 +209,9 @@ fn text<'n>(
         Data::Scalar(scalar) => Some(scalar),
         _ => {
             let message = format!("`{}` must be {wanted}, but is {}", at.name, describe(node));
+            if at.is_secret() {
+                problems.cover(node);
+            }
             let error = problems.add(spot(node, at), message);
             error.help(match &node.data {
                 Data::List(_) => "write one value, without `[ ]` or `-`",
@@ -258,6 +267,9 @@ fn one_of(table: &'static Table, node: &Node, at: &At, problems: &mut Problems<'
                 _ => one_of_help(table),
             };
             problems.add(spot(node, at), message).help(help);
+            if at.is_secret() {
+                problems.cover(node);
+            }
             return Value::Bad;
         }
     };
@@ -269,7 +281,10 @@ fn one_of(table: &'static Table, node: &Node, at: &At, problems: &mut Problems<'
         pairs.iter().map(|(name, _)| name).filter(|name| table.key(&name.text).is_some()).collect();
     let mut entries = Vec::new();
     let mut misplaced = false;
-    for (name, _) in pairs.iter().filter(|(name, _)| table.key(&name.text).is_none()) {
+    for (name, node) in pairs.iter().filter(|(name, _)| table.key(&name.text).is_none()) {
+        if at.is_secret() {
+            problems.cover(node);
+        }
         let inside = suggest::inside(table, &name.text);
         match known.iter().find(|outer| inside.contains(&outer.text.as_str())) {
             Some(outer) => {

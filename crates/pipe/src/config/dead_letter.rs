@@ -1,7 +1,5 @@
 //! Builds `dead_letter`, of the pipe and of a sink.
 
-use std::path::PathBuf;
-
 use super::broker_name;
 use super::delivery::{AfterReplay, DeadLetterConfig};
 use super::place::Place;
@@ -46,13 +44,13 @@ fn over(
     section: &Section,
     problems: &mut Problems<'_>,
 ) -> Option<DeadLetterConfig> {
-    if section.is_written("store") {
-        config.store = Some(problems.source.base_dir.join(section.text("store")?));
-    }
     if section.is_written("queue") {
         let queue = broker_name::queue(section, problems)?;
         refuse_loop(pipe, section, &queue, problems)?;
         config.queue = Some(queue);
+    }
+    if section.is_written("store") {
+        config.store = Some(problems.source.base_dir.join(section.text("store")?));
     }
     if section.entry("store_bytes_max").is_some() {
         config.store_bytes_max = section.count("store_bytes_max")?;
@@ -86,25 +84,4 @@ fn refuse_loop(
         .add(section.place_of("queue"), message)
         .help(format!("name another queue, like `{queue}-dead`; it is made"));
     None
-}
-
-/// Two stores in one folder must agree, else the one would break the other's rules.
-pub(crate) fn check_folders(stores: &[Placed], problems: &mut Problems<'_>) {
-    for (index, store) in stores.iter().enumerate() {
-        let same = |other: &&Placed| folder(other) == folder(store);
-        let Some(first) = stores.iter().take(index).find(same) else { continue };
-        let rules = |it: &DeadLetterConfig| (it.store_bytes_max, it.after_replay, it.replays_max);
-        if rules(&first.config) != rules(&store.config) {
-            let message = "this folder has dead letters under other rules, too";
-            problems.add(store.place, message).help(format!(
-                "make `store_bytes_max`, `after_replay` and `replays_max` equal to those of line \
-                 {}, or name another `store`",
-                first.place.line
-            ));
-        }
-    }
-}
-
-fn folder(placed: &Placed) -> Option<PathBuf> {
-    placed.config.store.as_deref().map(super::across::plain)
 }

@@ -113,6 +113,10 @@ pub(crate) struct Loaded {
     pub(crate) section: Section,
     /// Its `dedup`, if that is right.
     pub(crate) dedup: Option<DedupConfig>,
+    /// Where its dead letters go, sinks included.
+    pub(crate) letters: Vec<dead_letter::Placed>,
+    /// Where its archive goes, if a folder is named.
+    pub(crate) archive: Option<(PathBuf, Place)>,
     /// Files that it writes, and where they are named.
     pub(crate) outputs: Vec<(PathBuf, Place)>,
     /// The whole, if all is right.
@@ -166,12 +170,11 @@ fn build(section: Section, errors_before: usize, problems: &mut Problems<'_>) ->
     let route = route::build(&section, &sinks, sinks_complete, problems);
     let order = route::order(&section, problems);
     let archive = archive::build(&section, problems);
-    let stores: Vec<dead_letter::Placed> = dead_letter
+    let letters: Vec<dead_letter::Placed> = dead_letter
         .iter()
         .chain(sinks.iter().filter_map(|sink| sink.dead_letter.as_ref()))
         .cloned()
         .collect();
-    dead_letter::check_folders(&stores, problems);
     warn_of_idle_keys(&section, &sinks, problems);
     let rejected = limits::rejected(&section, problems);
     let limits = limits::limits(&section, problems);
@@ -190,6 +193,7 @@ fn build(section: Section, errors_before: usize, problems: &mut Problems<'_>) ->
     }
     let sinks: Vec<SinkConfig> = sinks.into_iter().map(|sink| sink.config).collect();
     let whole = problems.errors.len() == errors_before && sinks_complete;
+    problems.cover_lines();
     let warnings = problems.warnings.split_off(warnings_before);
     let config = || {
         Some(PipeConfig {
@@ -210,7 +214,7 @@ fn build(section: Section, errors_before: usize, problems: &mut Problems<'_>) ->
             order: order?,
             rejected: rejected?,
             dead_letter: defaults.dead_letter,
-            archive: archive?,
+            archive: archive.clone()?,
             limits: limits?,
             alarms: alarms?,
             tests: tests?,
@@ -220,9 +224,19 @@ fn build(section: Section, errors_before: usize, problems: &mut Problems<'_>) ->
             warnings,
         })
     };
+    let archive_place = section.section("archive").map(|archive| archive.place_of("path"));
+    let archive_path = archive.iter().flatten().find_map(|archive| archive.path.clone());
     let config = if whole { config() } else { None };
     let name = name.map(|name| (name, section.place_of("pipe")));
-    Loaded { name, section, dedup, outputs, config }
+    Loaded {
+        name,
+        section,
+        dedup,
+        letters,
+        archive: archive_path.zip(archive_place),
+        outputs,
+        config,
+    }
 }
 
 /// Keys that are right and do nothing in this pipe.

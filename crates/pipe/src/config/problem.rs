@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::place::{Place, SourceText};
 use super::secret;
+use super::yaml::{Data, Node};
 
 /// How many errors one `Display` shows; the rest is counted.
 const ERRORS_SHOWN_MAX: usize = 50;
@@ -164,12 +165,34 @@ pub struct Problems<'a> {
     pub errors: Vec<ConfigError>,
     /// What is allowed and probably not meant.
     pub(crate) warnings: Vec<ConfigError>,
+    /// Secrets that stand where none is known to.
+    covered: Vec<Place>,
 }
 
 impl<'a> Problems<'a> {
     /// Nothing found yet.
     pub fn new(source: &'a SourceText) -> Problems<'a> {
-        Problems { source, errors: Vec::new(), warnings: Vec::new() }
+        Problems { source, errors: Vec::new(), warnings: Vec::new(), covered: Vec::new() }
+    }
+
+    /// Has every text of `node` covered where its line is shown.
+    pub(crate) fn cover(&mut self, node: &Node) {
+        match &node.data {
+            Data::Scalar(_) => self.covered.push(node.place),
+            Data::List(items) => items.iter().for_each(|item| self.cover(item)),
+            Data::Map(pairs) => pairs.iter().for_each(|(_, node)| self.cover(node)),
+        }
+    }
+
+    /// Covers in the lines of all errors what is to be covered.
+    pub(crate) fn cover_lines(&mut self) {
+        for place in &self.covered {
+            for error in self.errors.iter_mut().chain(&mut self.warnings) {
+                if error.line == place.line {
+                    error.text = secret::covered(&error.text, place.column, place.width);
+                }
+            }
+        }
     }
 
     /// Adds a mistake; the caller goes on with `.help(…)`.

@@ -14,7 +14,6 @@ pub(crate) fn build(
     problems: &mut Problems<'_>,
 ) -> Option<RouteConfig> {
     let section = pipe.section("route")?;
-    let first = section.word("mode")? == "first";
     let default = match section.entry("default") {
         Some(_) => Some(section.text("default")?.to_owned()),
         None => None,
@@ -24,6 +23,7 @@ pub(crate) fn build(
     {
         check_default(section, name, sinks, problems)?;
     }
+    let first = section.word("mode")? == "first";
     if sinks_complete {
         warn(section, first, default.as_deref(), sinks, problems);
     }

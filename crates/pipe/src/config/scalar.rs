@@ -296,7 +296,8 @@ impl Reading<'_, '_> {
                 let message = format!("`{}` counts by the second", self.at.name);
                 let width = unit.chars().count();
                 let number = number.trim();
-                self.wrong_inside(offset, width, message).help(format!("write `{number}/s`"));
+                self.wrong_inside(offset, width, message)
+                    .help(format!("a rate by the second, like `{number}/s`"));
                 return Value::Bad;
             }
         };
@@ -321,6 +322,11 @@ impl Reading<'_, '_> {
                 Err(_) if end.trim().is_empty() => {
                     let message = format!("`{}` isn't a range", shorten(text));
                     self.wrong(message).help("write it like `200ms..30s`");
+                    return Value::Bad;
+                }
+                Err(_) if !text.contains("..") && text.contains('-') => {
+                    let message = format!("`{}` isn't a range", shorten(text));
+                    self.wrong(message).help(format!("write `{}`", text.replacen('-', "..", 1)));
                     return Value::Bad;
                 }
                 Err(UnitProblem { offset, width, message, help }) => {

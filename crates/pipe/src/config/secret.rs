@@ -30,6 +30,12 @@ pub(crate) fn hidden(line: &str) -> String {
     chars.into_iter().collect()
 }
 
+/// The line with `width` characters from `column` on covered.
+pub(crate) fn covered(line: &str, column: usize, width: usize) -> String {
+    let cover = |(at, c)| if (column..column + width).contains(&at) { COVER } else { c };
+    line.chars().enumerate().map(cover).collect()
+}
+
 /// Covers what follows `key:`, unless it is a map or a variable.
 fn cover_values(chars: &mut [char], key: &str) {
     let name: Vec<char> = key.chars().collect();

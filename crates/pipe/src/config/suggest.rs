@@ -4,7 +4,8 @@ use super::keys::PIPE;
 use super::table::{Kind, Table};
 
 /// What people who come from elsewhere write, and what it is called here.
-const ALIASES: [(&str, &str); 22] = [
+const ALIASES: [(&str, &str); 27] = [
+    ("attempts", "attempts_max"),
     ("buffer", "batch"),
     ("conditions", "filter"),
     ("dead_letters", "dead_letter"),
@@ -13,11 +14,13 @@ const ALIASES: [(&str, &str); 22] = [
     ("deduplication", "dedup"),
     ("destination", "sink"),
     ("dlq", "dead_letter"),
+    ("enrichment", "enrich"),
     ("fields", "key"),
     ("id", "pipe"),
     ("in", "source"),
     ("input", "source"),
     ("keys", "key"),
+    ("max_attempts", "attempts_max"),
     ("max_bytes", "bytes_max"),
     ("max_events", "events_max"),
     ("name", "pipe"),
@@ -25,6 +28,8 @@ const ALIASES: [(&str, &str); 22] = [
     ("out", "sink"),
     ("pipeline", "pipe"),
     ("processors", "transform"),
+    ("rate_limit", "rate"),
+    ("retries", "retry"),
     ("schema", "validate"),
     ("ttl", "window"),
 ];

@@ -29,7 +29,7 @@ fn env(name: &str) -> Option<String> {
 }
 
 /// Loads one text as the file `pipe.yaml` of a new folder.
-fn load_text(text: &str) -> (tempfile::TempDir, Result<Vec<PipeConfig>, ConfigErrors>) {
+pub(crate) fn load_text(text: &str) -> (tempfile::TempDir, Result<Vec<PipeConfig>, ConfigErrors>) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("pipe.yaml");
     std::fs::write(&path, text).unwrap();
@@ -37,7 +37,7 @@ fn load_text(text: &str) -> (tempfile::TempDir, Result<Vec<PipeConfig>, ConfigEr
     (folder, loaded)
 }
 
-fn one(text: &str) -> PipeConfig {
+pub(crate) fn one(text: &str) -> PipeConfig {
     let (_folder, loaded) = load_text(text);
     loaded.unwrap_or_else(|errors| panic!("{errors}")).remove(0)
 }
@@ -359,6 +359,18 @@ fn the_json_schema_is_one_and_agrees_with_the_checker() {
         ("/envelope", serde_json::json!({ "time": { "path": "$.at", "format": "epoch_millis" } })),
         ("/batch", serde_json::json!({ "bytes_max": "1MiB", "events_max": 10 })),
         ("/transform", serde_json::json!([{ "drop": { "field": "$.a" } }])),
+        ("/transform", serde_json::json!([{ "template": "{\"a\": <$.a>}" }])),
+        ("/retry", serde_json::json!({ "backoff": "1s..1m", "jitter": "none" })),
+        ("/retry", serde_json::json!({ "backoff": "1s" })),
+        ("/route", serde_json::json!({ "mode": "first" })),
+        ("/archive", serde_json::Value::Null),
+        ("/sink", serde_json::json!({ "stdout": { "match": { "a": [1] } } })),
+        (
+            "/sink",
+            serde_json::json!({ "http": {
+            "url": "https://a", "rate": 5, "headers": { "x-a": "b" }, "auth": { "bearer": "x" },
+        } }),
+        ),
     ];
     let bad = [
         ("/sink", serde_json::json!("file")),
@@ -370,7 +382,15 @@ fn the_json_schema_is_one_and_agrees_with_the_checker() {
         ("/dedup/key", serde_json::json!("id")),
         ("/pipe", serde_json::json!("My App")),
         ("/batch", serde_json::json!({ "events_max": 0 })),
-        ("/retry", serde_json::json!({})),
+        ("/retry", serde_json::json!({ "backoff": "fast" })),
+        ("/retry", serde_json::json!({ "attempts_max": 0 })),
+        ("/sink", serde_json::json!({ "http": {} })),
+        ("/sink", serde_json::json!({ "http": { "url": "example.org" } })),
+        ("/sink", serde_json::json!({ "http": { "url": "https://a", "rate": "1/m" } })),
+        ("/sink", serde_json::json!({ "http": { "url": "https://a", "auth": { "basic": "a" } } })),
+        ("/sink", serde_json::json!({ "stdout": { "retry": {} } })),
+        ("/enrich", serde_json::json!([{ "into": "$.a" }])),
+        ("/transform", serde_json::json!("")),
         ("/transform", serde_json::json!([{ "drop": {} }])),
     ];
     let changed = |(pointer, value): &(&str, serde_json::Value)| {

@@ -10,6 +10,7 @@
 
 mod brokers;
 mod config;
+mod config_delivery;
 mod crash;
 mod defects;
 mod faults;

@@ -167,7 +167,8 @@ pub(super) static ENRICH: Table = Table {
     path: "enrich[]",
     doc: "Adds to each event what is known elsewhere: `lookup` or `http`, and where it goes.",
     keys: &[
-        Key::new("lookup", Kind::Map(&LOOKUP), "A table in a file."),
+        Key::new("lookup", Kind::Map(&LOOKUP), "A table in a file.")
+            .example("{ file: users.csv, key: $.user_id, on: id }"),
         Key::new("http", Kind::Map(&ENRICH_HTTP), "A call."),
         Key::new(
             "into",

@@ -6,7 +6,7 @@ use super::http::HTTP_SINK;
 use super::{GIB, MIB, TIB, list, seconds};
 
 const SINK_INSTEAD: &str = "so far a pipe writes files, standard output, a lake, queues (`sqs`), \
-     streams (`kinesis`) and to receivers over `http`: `sink: { file: { path: out.ndjson } }`";
+     streams (`kinesis`), and calls receivers (`http`): `sink: { file: { path: out.ndjson } }`";
 
 pub(super) static SINK: Table = Table {
     path: "sink",
