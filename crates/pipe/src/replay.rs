@@ -6,8 +6,9 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded, unbounded};
+use crossbeam_channel::{Receiver, SendTimeoutError, Sender, TryRecvError, bounded, unbounded};
 use event::source::{Acker, BatchLimits, NoAck, Received, Source, SourceError, Stop};
 use event::{Batch, Fate, Offset, Outcome};
 
@@ -79,6 +80,23 @@ impl Inbox {
     /// [`PipeEnded`].
     pub fn submit(&self, batch: Batch) -> Result<(), PipeEnded> {
         self.batches.send(batch).map_err(|_| PipeEnded)
+    }
+
+    /// As [`Inbox::submit`], but waits no longer than `at_most`; gives the batch back if that was
+    /// too short.
+    ///
+    /// # Errors
+    /// [`PipeEnded`].
+    pub fn submit_within(
+        &self,
+        batch: Batch,
+        at_most: Duration,
+    ) -> Result<Option<Batch>, PipeEnded> {
+        match self.batches.send_timeout(batch, at_most) {
+            Ok(()) => Ok(None),
+            Err(SendTimeoutError::Timeout(batch)) => Ok(Some(batch)),
+            Err(SendTimeoutError::Disconnected(_)) => Err(PipeEnded),
+        }
     }
 }
 
