@@ -7,6 +7,7 @@
 //! systems filled.
 
 mod form;
+pub mod hydrate;
 mod id;
 mod letter;
 pub mod name;

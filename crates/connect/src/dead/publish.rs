@@ -72,9 +72,19 @@ impl Publishing {
             _ => SinkError::Io { action: "read", what: path.display().to_string(), error },
         };
         let mut letters = StagedLetters::open(file, staged.len).map_err(damaged)?;
+        self.write_all(|| letters.next().map_err(damaged))?;
+        // Should it come back after a loss of power, the next start removes it.
+        self.disk.unlink(&path).map_err(self.refused("clean up"))
+    }
+
+    /// Writes letters until there are no more; durable when it returns. One that is there stays.
+    pub(super) fn write_all(
+        &mut self,
+        mut next: impl FnMut() -> Result<Option<(LetterName, Vec<u8>)>, SinkError>,
+    ) -> Result<(), SinkError> {
         let mut folders = BTreeSet::new();
         let mut written = VecDeque::new();
-        while let Some((name, body)) = letters.next().map_err(damaged)? {
+        while let Some((name, body)) = next()? {
             folders.insert(name.folder());
             if let Some(one) = self.write(&name, &body)? {
                 written.push_back(one);
@@ -90,8 +100,7 @@ impl Publishing {
             let path = self.root.join(folder);
             self.disk.sync_dir(&path, SyncPoint("dead.published")).map_err(self.refused("sync"))?;
         }
-        // Should it come back after a loss of power, the next start removes it.
-        self.disk.unlink(&path).map_err(self.refused("clean up"))
+        Ok(())
     }
 
     /// Writes a letter beside its final name, unless it is there.

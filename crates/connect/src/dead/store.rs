@@ -131,7 +131,7 @@ impl DeadStore {
         let most = self.options.store_bytes_max;
         if let Some(room) = &self.room {
             if !room.take(bytes, most).map_err(self.refused("look into"))? {
-                return Err(SinkError::NoSpace { what: self.full(room.bytes()) });
+                return Err(SinkError::NoSpace { what: full(&self.what(), room.bytes(), most) });
             }
             open.counted += bytes;
         }
@@ -139,15 +139,6 @@ impl DeadStore {
         open.len += self.chunk.len() as u64;
         self.chunk.clear();
         Ok(())
-    }
-
-    fn full(&self, holds: u64) -> String {
-        format!(
-            "more letters: {} holds {holds} of {} bytes (replay or purge letters, or raise \
-             dead_letter.store_bytes_max)",
-            self.what(),
-            self.options.store_bytes_max
-        )
     }
 
     /// Writes the letters of `rows` into a staged file; `None` when there are none.
@@ -191,6 +182,14 @@ impl DeadStore {
             Err(error) => error,
         }
     }
+}
+
+/// What a store says that has no room.
+pub(super) fn full(what: &str, holds: u64, most: u64) -> String {
+    format!(
+        "more letters: {what} holds {holds} of {most} bytes (replay or purge letters, or raise \
+         dead_letter.store_bytes_max)"
+    )
 }
 
 /// What the disk said of a write.

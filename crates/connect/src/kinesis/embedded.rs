@@ -316,7 +316,7 @@ fn number(offset: Offset) -> SequenceNumber {
 }
 
 /// Of a stream that is made anew under the same name, the shards are others.
-fn shard_id(stream: &Stream, shard: u32) -> ShardId {
+pub(crate) fn shard_id(stream: &Stream, shard: u32) -> ShardId {
     format!("{}/{shard}@{:032x}", stream.name(), stream.creation_id()).into()
 }
 

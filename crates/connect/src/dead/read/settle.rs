@@ -2,11 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::sync::Arc;
 
+use event::sink::SinkError;
 use journal::SyncPoint;
 
-use super::super::name::LetterName;
+use super::super::letter::Letter;
+use super::super::name::{LetterName, OWN};
+use super::super::publish::Publishing;
 use super::super::room::Room;
+use super::super::store::{full, write_error};
 use super::DeadFolder;
 
 /// What becomes of a letter.
@@ -19,6 +24,34 @@ pub enum After {
 }
 
 impl DeadFolder {
+    /// Writes letters that no batch of a pipe settled; durable when it returns. One that is there
+    /// under the same name stays as it is, so that doing it again changes nothing. The folder is
+    /// made when it is missing.
+    ///
+    /// # Errors
+    /// [`SinkError::NoSpace`] when the store would hold more than `store_bytes_max`; else what the
+    /// disk says. It can be done again.
+    pub fn store(&self, letters: &[Letter], store_bytes_max: u64) -> Result<(), SinkError> {
+        let what = || format!("the dead-letter store {}", self.root.display());
+        let failed = |error: io::Error| write_error("write to", what(), error);
+        let open = self.root.join(OWN).join("open");
+        lake::folders::ensure(&*self.disk, &open, SyncPoint("dead.folder"))?;
+        let (room, _) = Room::of(&self.disk, &self.root).map_err(failed)?;
+        let mut encoded: Vec<(LetterName, Vec<u8>)> =
+            letters.iter().map(|letter| (LetterName::of(letter), letter.encode())).collect();
+        let bytes: u64 = encoded.iter().map(|(_, body)| body.len() as u64).sum();
+        if !room.take(bytes, store_bytes_max).map_err(failed)? {
+            let what = full(&what(), room.bytes(), store_bytes_max);
+            return Err(SinkError::NoSpace { what });
+        }
+        let mut publishing = Publishing::new(Arc::clone(&self.disk), self.root.clone(), open);
+        encoded.reverse();
+        let written = publishing.write_all(|| Ok(encoded.pop()));
+        room.published(bytes);
+        room.removed(bytes.saturating_sub(publishing.bytes_new));
+        written
+    }
+
     /// Marks letters as replayed, or removes them; durable when it returns. One that is gone, or
     /// marked already, is fine. Each comes with the length of its file.
     ///

@@ -1,5 +1,6 @@
 //! Dead letters.
 
+mod hydrate;
 mod kit;
 mod letter;
 mod queue;

@@ -31,6 +31,11 @@ fn all_shards_are_read_in_order_of_arrival_and_a_restart_goes_on() {
     let mut first = source(&server, OLDEST, &state);
     let batches = take(&mut first, 100).unwrap();
     assert_eq!(payloads(&batches), bodies(0..100));
+    for batch in &batches {
+        let key_is_payload =
+            |(index, event)| batch.partition_keys.get(index) == Some(batch.raw(event));
+        assert!(batch.events.iter().enumerate().all(key_is_payload));
+    }
     let arrived: Vec<i64> =
         batches.iter().flat_map(|batch| batch.extents[0].broker_ms.clone()).collect();
     assert!(arrived.is_sorted(), "{arrived:?}");
