@@ -237,3 +237,109 @@ fn said_of(panic: &(dyn Any + Send)) -> &str {
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("(no message)")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::time::Duration;
+
+    use bytes::Bytes;
+
+    use super::super::HttpBody;
+    use super::*;
+
+    /// A receiver without a network: `say` gets each body.
+    struct Fake<F>(F, Mutex<Vec<String>>);
+
+    impl<F: Fn(&str) -> Result<(), Failure> + Send + Sync> Calls for Fake<F> {
+        fn call(&self, request: &HttpRequest<'_>) -> Result<HttpAnswer, NotAnswered> {
+            let body = String::from_utf8(request.body.to_vec()).unwrap();
+            self.1.lock().unwrap().push(body.clone());
+            (self.0)(&body).map_err(NotAnswered::Failed)?;
+            Ok(HttpAnswer { status: 200, body: Ok(vec![]) })
+        }
+    }
+
+    /// Delivers events `0` to `count` in calls of `events_max`; gives classes and bodies of calls.
+    fn wave(
+        count: usize,
+        events_max: usize,
+        end: Instant,
+        say: impl Fn(&str) -> Result<(), Failure> + Send + Sync + 'static,
+    ) -> (Vec<String>, Vec<String>) {
+        let items = (0..count)
+            .map(|row| Item { row, body: Bytes::from(row.to_string()), key: row as u128 })
+            .collect();
+        let calls = (0..count).step_by(events_max);
+        let calls = calls.map(|from| from..(from + events_max).min(count)).collect();
+        let fake = Arc::new(Fake(say, Mutex::default()));
+        let receiver = Receiver {
+            calls: Arc::<Fake<_>>::clone(&fake),
+            shape: Shape { events_max, bytes_max: 1 << 20, body: HttpBody::Ndjson },
+            failures: None,
+            idempotency_header: None,
+        };
+        let plan = Plan { items, calls, refused: vec![] };
+        let wave = Wave::new(Arc::new(receiver), plan, None, Stop::default(), end);
+        let mut classes = vec!["not tried".to_owned(); count];
+        wave.work(|call, out| {
+            assert_eq!(call.len(), out.len());
+            for (row, delivery) in call.zip(out) {
+                classes[row] = match delivery {
+                    Delivery::Delivered => "delivered".into(),
+                    Delivery::NotTried => "not tried".into(),
+                    Delivery::Failed(why) => format!("{} {:?}", why.class, why.kind),
+                };
+            }
+        });
+        let bodies = fake.1.lock().unwrap().clone();
+        (classes, bodies.iter().map(|body| body.trim().replace('\n', " ")).collect())
+    }
+
+    fn later() -> Instant {
+        Instant::now() + Duration::from_secs(3600)
+    }
+
+    fn no(class: &str) -> Result<(), Failure> {
+        Err(failure(FailureKind::Deterministic, class, String::new()))
+    }
+
+    #[test]
+    fn a_panic_is_told_and_the_next_call_is_made() {
+        let (classes, _) = wave(3, 1, later(), |body| {
+            assert!(body != "1", "this one");
+            Ok(())
+        });
+        assert_eq!(classes, ["delivered", "panic Deterministic", "delivered"]);
+    }
+
+    #[test]
+    fn no_call_begins_after_the_end() {
+        let (classes, bodies) = wave(3, 1, Instant::now(), |_| Ok(()));
+        assert_eq!((classes, bodies), (vec!["not tried".to_owned(); 3], vec![]));
+    }
+
+    #[test]
+    fn a_search_that_outlasts_the_wave_ends_once_it_knows_something() {
+        let end = Instant::now() + Duration::from_millis(30);
+        let (classes, bodies) = wave(8, 8, end, move |body| {
+            while Instant::now() < end {
+                std::hint::spin_loop(); // the first call takes the whole time
+            }
+            if body.contains('0') { no("http_422") } else { Ok(()) }
+        });
+        assert_eq!(bodies, ["0 1 2 3 4 5 6 7", "0 1 2 3", "0 1", "0"]);
+        assert_eq!(classes[0], "http_422 Deterministic");
+        assert!(classes.iter().skip(1).all(|class| class == "not tried"), "{classes:?}");
+    }
+
+    #[test]
+    fn a_search_ends_when_the_receiver_goes_away() {
+        let (classes, bodies) = wave(8, 8, later(), |body| match body.lines().count() {
+            8 => no("http_400"),
+            _ => Err(failure(FailureKind::Unreachable, "connect", String::new())),
+        });
+        assert_eq!(bodies.len(), 3, "its halves are asked, and fail as one each");
+        assert_eq!(classes, vec!["connect Unreachable"; 8]);
+    }
+}

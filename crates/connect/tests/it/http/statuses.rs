@@ -78,7 +78,7 @@ fn a_receiver_that_fails_half_of_the_time_gets_every_event_once() {
     let taken = Arc::new(Mutex::new(Vec::new()));
     let took = Arc::clone(&taken);
     let server = Server::start(move |seen| {
-        if calls.fetch_add(1, Ordering::SeqCst) % 2 == 0 {
+        if calls.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) {
             return reply(500);
         }
         took.lock().unwrap().push(seen.text().parse::<u64>().unwrap());
