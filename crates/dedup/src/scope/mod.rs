@@ -63,13 +63,13 @@ pub struct Scope {
 
 /// An event whose delivery supersedes an open letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Superseding {
+pub struct Superseding {
     /// Its index in its batch.
-    pub(crate) event: u32,
+    pub event: u32,
     /// The letter's pipe.
-    pub(crate) pipe: PipeId,
+    pub pipe: PipeId,
     /// The letter.
-    pub(crate) letter: u128,
+    pub letter: u128,
 }
 
 impl Scope {
@@ -198,8 +198,9 @@ impl Scope {
         self.dead.supersede(pipe, id);
     }
 
-    /// Events of the batch that was decided last whose delivery supersedes letters.
-    pub(crate) fn take_superseding(&mut self) -> Vec<Superseding> {
+    /// Events of the batch that was decided last whose delivery supersedes letters: once they are
+    /// committed as delivered, [`Scope::letter_superseded`] must be said.
+    pub fn take_superseding(&mut self) -> Vec<Superseding> {
         std::mem::take(&mut self.superseding)
     }
 

@@ -109,3 +109,64 @@ fn counters_of_another_source_are_kept_apart() {
         state.sources_of(pipe).map(|(_, s)| (s.name.as_str(), s.total().received)).collect();
     assert_eq!(counted, [("a", 2), ("b", 1)]);
 }
+
+/// A batch of three events of which `lost` vanish.
+fn commit_with_loss(pipe: &dedup::ledger::PipeLedger, number: u64, now_ms: i64, lost: u64) {
+    let keys = [1, 2, 3].map(|key| u128::from(number) << 8 | key);
+    let mut events = batch(&keys, number * 3, now_ms);
+    let number = BatchNumber(number);
+    pipe.reserve(number, &mut events);
+    let mut settlement = settlement(number, &events, Vec::new());
+    settlement.counters.minutes[0].1.outcomes[0] -= lost;
+    pipe.commit(&settlement).wait().unwrap();
+}
+
+#[test]
+fn p4_an_imbalance_names_the_first_batch_that_left_it() {
+    let disk = SimDisk::new(1);
+    let clock = TestClock::new(NOW_MS);
+    let now = || event::Clock::now_ms(&clock);
+    {
+        let ledger = open_with(&disk, &clock, small()).unwrap();
+        let pipe = app(&ledger).unwrap();
+        for (number, lost) in [(1, 0), (2, 0), (3, 1), (4, 0), (5, 2), (6, 0)] {
+            commit_with_loss(&pipe, number, NOW_MS, lost);
+        }
+        let imbalance = ledger.state().imbalance();
+        assert_eq!((imbalance.len(), imbalance[0].batch), (1, BatchNumber(3)));
+    }
+    for _ in 0..2 {
+        let ledger = open_with(&disk, &clock, small()).unwrap();
+        assert_eq!(ledger.state().imbalance()[0].batch, BatchNumber(3));
+        ledger.checkpoint().unwrap();
+    }
+    // Far more unbalanced minutes than are kept: they fold, and their hour names the first.
+    let ledger = open_with(&disk, &clock, small()).unwrap();
+    let pipe = app(&ledger).unwrap();
+    for number in 7..107 {
+        clock.advance(60_000);
+        commit_with_loss(&pipe, number, now(), 1);
+    }
+    let found = ledger.state().imbalance();
+    let hours: Vec<_> = found.iter().filter(|found| found.minutes == 60).collect();
+    assert!(!hours.is_empty() && hours[0].batch == BatchNumber(3), "{found:?}");
+    assert!(found.iter().all(|found| found.batch.0 >= 3), "{found:?}");
+    assert!(ledger.state().sources[0].broken.len() <= 45, "bounded as minutes are");
+    drop((pipe, ledger));
+    assert_eq!(open_with(&disk, &clock, small()).unwrap().state().imbalance(), found);
+}
+
+#[test]
+fn p4_a_minute_that_balances_again_is_forgiven() {
+    let ledger = open(&SimDisk::new(1)).unwrap();
+    let pipe = app(&ledger).unwrap();
+    commit_with_loss(&pipe, 1, NOW_MS, 1);
+    assert_eq!(ledger.state().imbalance()[0].batch, BatchNumber(1));
+    let events = batch(&[], 0, NOW_MS);
+    let mut found = settlement(BatchNumber(2), &events, Vec::new());
+    found.counters.minutes[0].1.outcomes[0] += 1;
+    pipe.commit(&found).wait().unwrap();
+    assert_balanced(&ledger.state());
+    commit_with_loss(&pipe, 3, NOW_MS, 1);
+    assert_eq!(ledger.state().imbalance()[0].batch, BatchNumber(3));
+}

@@ -169,7 +169,7 @@ pub(crate) fn begin(pipe: &PipeLedger, number: u64, keys: &[u128], first: u64) -
 
 /// What a reserve would decide now for these keys; nothing stays reserved.
 pub(crate) fn probe(pipe: &PipeLedger, keys: &[u128], now_ms: i64) -> Vec<Fate> {
-    let number = BatchNumber(u64::MAX);
+    let number = BatchNumber(pipe.next_batch().0 + 1_000);
     let mut batch = batch(keys, 1 << 40, now_ms);
     pipe.reserve(number, &mut batch);
     pipe.release(number, &batch);

@@ -9,9 +9,11 @@
 
 mod ledger_counters;
 mod ledger_crash;
+mod ledger_dead;
 mod ledger_errors;
 mod ledger_fixture;
 mod ledger_kit;
+mod ledger_parked;
 mod ledger_records;
 mod ledger_restart;
 mod ledger_storage;
@@ -19,6 +21,8 @@ mod ledger_threads;
 mod ledger_world;
 mod scope;
 mod scope_generated;
+mod scope_generated_dead;
+mod scope_generated_leave;
 mod scope_keys;
 mod scope_kit;
 mod scope_leave;

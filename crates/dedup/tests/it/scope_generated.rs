@@ -7,16 +7,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use dedup::ledger::Left;
 use dedup::scope::{
     CommittedKey, DedupClock, FOREVER_MS, LatePolicy, OnDuplicateOfDead, PipeId, Scope,
-    ScopeOptions, SourceId,
+    ScopeOptions, SourceId, Superseding,
 };
 use event::batch::NO_TIME;
-use event::{Batch, BatchNumber, Event, Fate, Marks, Offset, ShardId};
+use event::{Batch, BatchNumber, Marks, Offset, ShardId};
 
 use crate::scope_kit::{Dice, Incoming, batch, fates};
-use crate::scope_model::{Decision, Model, Progress};
+use crate::scope_model::{Dead, Decision, Model, Progress};
 
 const EVENTS_A_RUN: usize = 10_000;
 const RUNS: u64 = 200;
@@ -24,62 +23,73 @@ const SHARDS: [&str; 3] = ["shard-0", "shard-1", "shard-2"];
 
 /// A pipe as seen from its source: what it has in flight, and what waits.
 #[derive(Default)]
-struct Pipe {
-    next_number: u64,
-    in_flight: Vec<InFlight>,
-    waiting: Vec<Incoming>,
+pub(crate) struct Pipe {
+    pub(crate) next_number: u64,
+    pub(crate) in_flight: Vec<InFlight>,
+    pub(crate) waiting: Vec<Incoming>,
     /// What `wakeups` said before the last reserve that left events waiting.
-    wakeups_seen: Option<u64>,
+    pub(crate) wakeups_seen: Option<u64>,
     /// Left their batch to be tried again, whenever their time comes.
-    retrying: Vec<Incoming>,
+    pub(crate) retrying: Vec<Incoming>,
     /// To be submitted again after a release or a crash.
-    again: Vec<Incoming>,
+    pub(crate) again: Vec<Incoming>,
 }
 
-struct InFlight {
-    number: u64,
-    batch: Batch,
-    events: Vec<Incoming>,
+pub(crate) struct InFlight {
+    pub(crate) number: u64,
+    pub(crate) batch: Batch,
+    pub(crate) events: Vec<Incoming>,
+    /// Letters that its events supersede.
+    pub(crate) superseding: Vec<Superseding>,
 }
 
 /// What is durable.
 #[derive(Default)]
-struct Ledger {
-    keys: Vec<CommittedKey>,
-    progress: Progress,
+pub(crate) struct Ledger {
+    pub(crate) keys: Vec<CommittedKey>,
+    pub(crate) progress: Progress,
+    pub(crate) letters: Vec<Dead>,
 }
 
 /// Everything that was ever committed, never forgotten: the judge of P2 and P3.
 #[derive(Default)]
-struct History {
-    delivered: HashMap<u128, Vec<(i64, i64)>>,
+pub(crate) struct History {
+    pub(crate) delivered: HashMap<u128, Vec<(i64, i64)>>,
+    /// With their letters.
+    pub(crate) dead: HashMap<u128, Vec<(i64, i64, u128)>>,
 }
 
-struct World {
-    dice: Dice,
-    options: ScopeOptions,
-    scope: Scope,
-    model: Model,
-    pipes: Vec<Pipe>,
-    ledger: Ledger,
-    history: History,
-    now_ms: i64,
-    keys: u64,
-    windows: Vec<i64>,
-    spread_ms: u64,
-    next_start: u64,
-    decided: usize,
-    fates: BTreeMap<&'static str, u64>,
+pub(crate) struct World {
+    pub(crate) dice: Dice,
+    pub(crate) options: ScopeOptions,
+    pub(crate) scope: Scope,
+    pub(crate) model: Model,
+    pub(crate) pipes: Vec<Pipe>,
+    pub(crate) ledger: Ledger,
+    pub(crate) history: History,
+    pub(crate) now_ms: i64,
+    pub(crate) keys: u64,
+    pub(crate) windows: Vec<i64>,
+    pub(crate) spread_ms: u64,
+    pub(crate) next_start: u64,
+    pub(crate) next_letter: u128,
+    pub(crate) decided: usize,
+    pub(crate) fates: BTreeMap<&'static str, u64>,
 }
 
 fn options(dice: &mut Dice) -> ScopeOptions {
     ScopeOptions {
         clock: dice.of(&[DedupClock::Received, DedupClock::Broker, DedupClock::Event]),
         lateness_ms: dice.of(&[0, 5, 100, 1_000]),
-        late: dice.of(&[LatePolicy::Reject, LatePolicy::Pass]),
+        late: dice.of(&[LatePolicy::Reject, LatePolicy::Pass, LatePolicy::DeadLetter]),
         clock_ahead_max_ms: dice.of(&[0, 10, 1_000]),
         source_idle_max_ms: dice.of(&[10, 1_000, 1 << 40]),
-        on_duplicate_of_dead: OnDuplicateOfDead::default(),
+        on_duplicate_of_dead: dice.of(&[
+            OnDuplicateOfDead::Auto,
+            OnDuplicateOfDead::Auto,
+            OnDuplicateOfDead::Admit,
+            OnDuplicateOfDead::Suppress,
+        ]),
     }
 }
 
@@ -102,6 +112,7 @@ impl World {
             windows,
             spread_ms: dice.of(&[1, 30, 300, 3_000]),
             next_start: 0,
+            next_letter: 0,
             decided: 0,
             fates: BTreeMap::new(),
             dice,
@@ -112,6 +123,7 @@ impl World {
         for pipe in &mut self.pipes {
             pipe.next_number = 1;
         }
+        self.declare_pipes();
         while self.decided < EVENTS_A_RUN {
             let pipe = self.dice.below(self.pipes.len() as u64) as usize;
             match self.dice.below(100) {
@@ -122,7 +134,8 @@ impl World {
                 80..83 => self.release(pipe),
                 83..87 => self.leave(pipe),
                 87..90 => self.retry(pipe),
-                90..97 => self.move_clock(),
+                90..93 => self.replay(pipe),
+                93..97 => self.move_clock(),
                 97 => self.forget(),
                 98 => self.forget_waiter(pipe),
                 _ if self.dice.one_in(3) => self.crash(),
@@ -160,6 +173,9 @@ impl World {
             received_ms: self.now_ms,
             shard: SHARDS[pipe],
             start: self.next_start,
+            body: self.dice.below(2),
+            routes: self.dice.below(8),
+            replay: None,
         }
     }
 
@@ -184,7 +200,16 @@ impl World {
         self.reserve(pipe, events);
     }
 
-    fn reserve(&mut self, pipe: usize, events: Vec<Incoming>) {
+    pub(crate) fn reserve(&mut self, pipe: usize, events: Vec<Incoming>) {
+        // Replays go in batches of their own.
+        let (replays, events): (Vec<_>, Vec<_>) =
+            events.into_iter().partition(|event| event.replay.is_some());
+        if !replays.is_empty() && !events.is_empty() {
+            self.reserve(pipe, replays);
+            return self.reserve(pipe, events);
+        }
+        let is_replay = !replays.is_empty();
+        let events = if is_replay { replays } else { events };
         let (id, source) = (PipeId(pipe as u16), SourceId(pipe as u16 % 2));
         let number = self.pipes[pipe].next_number;
         self.pipes[pipe].next_number += 1;
@@ -192,12 +217,22 @@ impl World {
 
         let mut batch = batch(&events);
         let counts = self.scope.reserve(id, source, BatchNumber(number), &mut batch, self.now_ms);
-        self.model.begin_batch(source, events.len(), self.now_ms);
+        let superseding = self.scope.take_superseding();
+        self.model.begin_batch((!is_replay).then_some(source), events.len(), self.now_ms);
         let said = fates(&batch);
         for (index, event) in events.iter().enumerate() {
             let expected = self.model.decide(id, source, number, event, self.now_ms);
-            let recorded_ms = expected.recorded_ms.map(|_| batch.events[index].recorded_ms);
-            let decision = Decision { fate: said[index], recorded_ms };
+            let decided = &batch.events[index];
+            let of_event = superseding.iter().filter(|one| one.event as usize == index);
+            let mut supersedes: Vec<u128> = of_event.map(|one| one.letter).collect();
+            supersedes.sort_unstable();
+            let decision = Decision {
+                fate: said[index],
+                recorded_ms: expected.recorded_ms.map(|_| decided.recorded_ms),
+                routes: decided.routes,
+                copy: decided.marks.has(Marks::COPY_OF_DEAD),
+                supersedes,
+            };
             assert_eq!(decision, expected, "batch {number} of {id:?}, event {index}: {event:?}");
             *self.fates.entry(said[index]).or_default() += 1;
         }
@@ -220,7 +255,7 @@ impl World {
             }
             own.waiting.extend(waits);
         }
-        self.pipes[pipe].in_flight.push(InFlight { number, batch, events });
+        self.pipes[pipe].in_flight.push(InFlight { number, batch, events, superseding });
     }
 
     /// The oldest batch of a pipe is settled.
@@ -229,13 +264,15 @@ impl World {
             return;
         }
         let id = PipeId(pipe as u16);
-        let InFlight { number, batch, .. } = self.pipes[pipe].in_flight.remove(0);
+        let mut settled = self.pipes[pipe].in_flight.remove(0);
+        self.settle_letters(pipe, &mut settled);
+        let InFlight { number, batch, events, .. } = settled;
         self.scope.commit(id, BatchNumber(number));
         self.ledger.keys.extend(self.model.commit(id, number));
         self.ledger.progress = self.model.progress.clone();
 
         let words = fates(&batch);
-        for (event, fate) in batch.events.iter().zip(&words) {
+        for ((event, fate), incoming) in batch.events.iter().zip(&words).zip(&events) {
             if event.window_ms < 0 {
                 continue;
             }
@@ -246,11 +283,18 @@ impl World {
                     recorded_ms.abs_diff(event.recorded_ms) < window_ms
                 })
             };
-            let same = reached(FOREVER_MS);
+            let of_key = self.history.dead.get(&event.key);
+            let dead = of_key.into_iter().flatten().any(|&(recorded_ms, window_ms, letter)| {
+                let own = incoming.replay.is_some_and(|(of, _)| of == letter);
+                !own && recorded_ms.abs_diff(event.recorded_ms) < window_ms.unsigned_abs()
+            });
+            let (same, replay) = (reached(FOREVER_MS) || dead, incoming.replay.is_some());
             // Of two events of other windows in flight in two pipes, the first to reserve may be
             // the last to commit: both windows must reach then.
             let twice = reached(event.window_ms);
             match *fate {
+                // Under `late: pass` an original may have passed beside what was forgotten.
+                "deliver" if replay && self.options.late == LatePolicy::Pass => {}
                 "deliver" => assert!(!twice, "P2: {:#x} twice", event.key),
                 "duplicate" => assert!(same, "P3: {:#x} has no original", event.key),
                 _ => {}
@@ -271,7 +315,8 @@ impl World {
         let same_number = self.dice.one_in(2);
         let id = PipeId(pipe as u16);
         while self.pipes[pipe].in_flight.len() > keep {
-            let Some(InFlight { number, batch, events }) = self.pipes[pipe].in_flight.pop() else {
+            let Some(InFlight { number, batch, events, .. }) = self.pipes[pipe].in_flight.pop()
+            else {
                 return;
             };
             self.scope.release(id, BatchNumber(number), &batch);
@@ -281,103 +326,6 @@ impl World {
             if same_number {
                 self.pipes[pipe].next_number = number;
             }
-        }
-    }
-
-    /// Some events of a batch in flight leave it, all to be tried again or all to let others go
-    /// first; and what was called a duplicate of one of them leaves, too.
-    fn leave(&mut self, pipe: usize) {
-        let in_flight = self.pipes[pipe].in_flight.len() as u64;
-        if in_flight == 0 {
-            return;
-        }
-        let id = PipeId(pipe as u16);
-        let at = self.dice.below(in_flight) as usize;
-        let wakeups = self.scope.wakeups();
-        let (holds, part) = (self.dice.one_in(2), 1 + self.dice.below(8));
-        let mut batches = std::mem::take(&mut self.pipes[pipe].in_flight);
-        let batch = &batches[at];
-        let awaited = self.scope.awaited(id, &batch.batch);
-        let leaves = |index: usize| {
-            let event = &batch.batch.events[index];
-            event.fate == Fate::Deliver && event.window_ms >= 0
-        };
-        for (index, event) in batch.events.iter().enumerate() {
-            let recorded_ms = batch.batch.events[index].recorded_ms;
-            let expected = leaves(index) && self.model.is_awaited(id, event, recorded_ms);
-            assert_eq!(awaited.contains(&(index as u32)), expected, "{event:?}");
-        }
-        let go: Vec<usize> = (0..batch.events.len())
-            .filter(|&index| leaves(index))
-            .filter(|index| match holds {
-                true => self.dice.one_in(part),
-                false => awaited.contains(&(*index as u32)) || self.dice.one_in(20),
-            })
-            .collect();
-        let gone: Vec<Event> = go.iter().map(|&index| batch.batch.events[index]).collect();
-        self.send_off(pipe, &mut batches[at], &go, holds);
-        for later in batches.iter_mut().skip(at) {
-            let of_gone = |event: &Event| {
-                let reached = |gone: &Event| {
-                    gone.key == event.key
-                        && gone.recorded_ms.abs_diff(event.recorded_ms)
-                            < gone.window_ms.unsigned_abs()
-                };
-                event.fate == Fate::Duplicate && gone.iter().any(reached)
-            };
-            let events = later.batch.events.iter().enumerate();
-            let duplicates: Vec<usize> =
-                events.filter(|(_, event)| of_gone(event)).map(|(index, _)| index).collect();
-            self.send_off(pipe, later, &duplicates, false);
-        }
-        let own = &mut self.pipes[pipe];
-        own.in_flight = batches;
-        if own.wakeups_seen.is_none() {
-            own.wakeups_seen = Some(wakeups);
-        }
-    }
-
-    fn send_off(&mut self, pipe: usize, batch: &mut InFlight, indices: &[usize], holds: bool) {
-        let id = PipeId(pipe as u16);
-        let left: Vec<Left> = indices
-            .iter()
-            .map(|&index| {
-                let event = &batch.events[index];
-                Left {
-                    event: batch.batch.events[index],
-                    shard: event.shard.into(),
-                    start: event.start.into(),
-                    received_ms: event.received_ms,
-                    holds,
-                }
-            })
-            .collect();
-        self.scope.leave(id, BatchNumber(batch.number), &left);
-        for (&index, left) in indices.iter().zip(&left) {
-            let (event, held) = (&batch.events[index], left.event.fate == Fate::Deliver);
-            let times = (left.event.recorded_ms, left.event.marks.has(Marks::LATE));
-            self.model.leave(id, batch.number, event, times, (held, holds));
-            batch.batch.events[index].fate = Fate::Waits;
-            let own = &mut self.pipes[pipe];
-            if holds { &mut own.retrying } else { &mut own.waiting }.push(event.clone());
-            let word = match (held, holds) {
-                (true, true) => "left to retry",
-                (true, false) => "left for others",
-                _ => "left behind its original",
-            };
-            *self.fates.entry(word).or_default() += 1;
-        }
-    }
-
-    /// Some of what left to be tried again comes again.
-    fn retry(&mut self, pipe: usize) {
-        let retrying = std::mem::take(&mut self.pipes[pipe].retrying);
-        let all = self.dice.one_in(2);
-        let (now, later): (Vec<_>, Vec<_>) =
-            retrying.into_iter().partition(|_| all || self.dice.one_in(2));
-        self.pipes[pipe].retrying = later;
-        if !now.is_empty() {
-            self.reserve(pipe, now);
         }
     }
 
@@ -460,6 +408,7 @@ impl World {
         if !before {
             restore(&mut self.scope, &progress);
         }
+        self.restore_letters();
     }
 
     /// Everything settles now; waiters are submitted only when they were woken.
@@ -547,6 +496,11 @@ fn a_scope_decides_as_its_naive_reference_does() {
         "left to retry",
         "left for others",
         "left behind its original",
+        "died",
+        "dead",
+        "copy of dead",
+        "replay delivered",
+        "replay superseded",
     ] {
         assert!(!whole || total.get(fate) > Some(&1_000), "hardly any {fate}: {total:?}");
     }

@@ -4,7 +4,7 @@ use dedup::scope::{
     DedupClock, LatePolicy, OnDuplicateOfDead, PipeId, Reserved, Scope, ScopeOptions, SourceId,
 };
 use event::batch::{Extent, NO_TIME, Offsets};
-use event::{Batch, BatchNumber, Event, Fate, Marks, Offset, ShardId};
+use event::{Batch, BatchNumber, Event, Fate, Marks, Offset, Replay, Replayed, ShardId};
 
 /// An event before it is decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,12 +16,19 @@ pub(crate) struct Incoming {
     pub(crate) received_ms: i64,
     pub(crate) shard: &'static str,
     pub(crate) start: u64,
+    /// Hash of its body.
+    pub(crate) body: u64,
+    /// The sinks that it goes to.
+    pub(crate) routes: u64,
+    /// The letter that it is the replay of, and the recorded time that it keeps.
+    pub(crate) replay: Option<(u128, Option<i64>)>,
 }
 
 impl Incoming {
     pub(crate) fn new(key: u128, window_ms: i64) -> Self {
         let (stated_ms, received_ms) = (NO_TIME, 0);
-        Self { key, window_ms, stated_ms, received_ms, shard: "shard", start: 0 }
+        let (shard, start, body, routes, replay) = ("shard", 0, 0, 0b111, None);
+        Self { key, window_ms, stated_ms, received_ms, shard, start, body, routes, replay }
     }
 
     pub(crate) fn at(self, received_ms: i64) -> Self {
@@ -34,6 +41,14 @@ impl Incoming {
 
     pub(crate) fn from(self, start: u64) -> Self {
         Self { start, ..self }
+    }
+
+    pub(crate) fn body(self, body: u64) -> Self {
+        Self { body, ..self }
+    }
+
+    pub(crate) fn replay_of(self, letter: u128, recorded_ms: Option<i64>) -> Self {
+        Self { replay: Some((letter, recorded_ms)), ..self }
     }
 }
 
@@ -69,9 +84,19 @@ pub(crate) fn batch(events: &[Incoming]) -> Batch {
             key: incoming.key,
             window_ms: incoming.window_ms,
             event_ms: incoming.stated_ms,
-            body_hash: incoming.start,
+            body_hash: incoming.body,
+            routes: incoming.routes,
             ..Event::default()
         });
+    }
+    if events.iter().any(|event| event.replay.is_some()) {
+        let replayed = |event: &Incoming| Replayed {
+            letter: event.replay.map(|(letter, _)| letter),
+            recorded_ms: event.replay.and_then(|(_, recorded_ms)| recorded_ms),
+            ..Replayed::default()
+        };
+        let events = events.iter().map(replayed).collect();
+        batch.replay = Some(Box::new(Replay { id: String::new(), events }));
     }
     batch
 }
@@ -84,6 +109,7 @@ pub(crate) fn fates(batch: &Batch) -> Vec<&'static str> {
         Fate::Duplicate => "duplicate",
         Fate::Waits => "waits",
         Fate::Rejected(_) => batch.rejection(event).unwrap().reason,
+        Fate::Dead(_) => "dead",
         _ => "something else",
     };
     batch.events.iter().map(word).collect()

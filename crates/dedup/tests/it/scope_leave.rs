@@ -125,3 +125,49 @@ fn what_waits_behind_a_retry_of_the_same_pipe_is_not_helped_by_giving_up() {
     // With `received` the one at 1,090 stands at 1,150 by now, which the retry doesn't reach.
     assert_eq!(bench.scope.awaited(A, &second), [0]);
 }
+
+#[test]
+fn what_is_late_may_die_and_holds_no_key() {
+    use dedup::scope::LatePolicy;
+    let mut bench = Bench::event_time(LatePolicy::DeadLetter);
+    let at = |time: i64| event(7).stated(1_000_000 + time);
+    let mut number = 0;
+    let mut decide = |bench: &mut Bench, time: i64| {
+        number += 1;
+        bench.reserve(A, number, &[at(time).from(number)])
+    };
+    assert_eq!(decide(&mut bench, 500).0, ["deliver"]);
+    for (time, class) in [(399, "late"), (1_001, "too_far_ahead")] {
+        let (fates, reserved, batch) = decide(&mut bench, time);
+        assert_eq!((fates[0], reserved.late, reserved.reserved), ("dead", 1, 0));
+        let event = &batch.events[0];
+        let death = batch.death(event).unwrap();
+        assert_eq!(
+            (death.stage, death.class.as_str(), death.deterministic),
+            ("dedup", class, true)
+        );
+        assert_eq!((event.window_ms, event.recorded_ms), (-1, 1_000_000 + time));
+    }
+    assert_eq!(bench.scope.live_keys(), 1);
+}
+
+#[test]
+fn a_replay_is_no_copy_of_its_own_letter() {
+    use dedup::state::{Letter, LetterKey};
+    let mut bench = Bench::received();
+    let key = LetterKey { scope: 0, key: 7, window_ms: 300_000, body_hash: 1 };
+    let letter = Letter { recorded_ms: 10, deterministic_under: Some(5), ..Letter::default() };
+    let letter = Letter { key: Some(key), ..letter };
+    bench.scope.declare_pipe(A, 5, &[]);
+    bench.scope.letter_open(A, 1, &letter);
+    bench.scope.letter_open(A, 2, &letter);
+    let copy = event(7).body(1).at(20);
+    assert_eq!(bench.fates(A, 1, &[copy.clone()]), ["duplicate"]);
+    // Another letter of the same event says that it would die again.
+    let replay = copy.from(1).replay_of(1, Some(10));
+    assert_eq!(bench.fates(A, 2, &[replay.clone()]), ["duplicate"]);
+    bench.scope.letter_removed(A, 2);
+    let (fates, _, batch) = bench.reserve(A, 3, &[replay]);
+    assert_eq!((fates[0], batch.events[0].recorded_ms), ("deliver", 10));
+    assert!(bench.scope.watermarks().all(|(_, watermark_ms)| watermark_ms == 20));
+}

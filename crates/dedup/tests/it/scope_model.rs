@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use dedup::scope::{
-    CommittedKey, DedupClock, KeyState, LatePolicy, PipeId, ScopeOptions, SourceId,
+    CommittedKey, DedupClock, KeyState, LatePolicy, OnDuplicateOfDead, PipeId, ScopeOptions,
+    SourceId,
 };
 use event::batch::NO_TIME;
 
@@ -49,6 +50,32 @@ pub(crate) struct Progress {
 pub(crate) struct Decision {
     pub(crate) fate: &'static str,
     pub(crate) recorded_ms: Option<i64>,
+    /// The sinks that it goes to.
+    pub(crate) routes: u64,
+    /// Whether it is marked as copy of a dead event.
+    pub(crate) copy: bool,
+    /// The letters that its delivery supersedes.
+    pub(crate) supersedes: Vec<u128>,
+}
+
+impl Decision {
+    fn new(fate: &'static str, recorded_ms: Option<i64>, event: &Incoming) -> Self {
+        Self { fate, recorded_ms, routes: event.routes, copy: false, supersedes: Vec::new() }
+    }
+}
+
+/// A dead event whose letter is open.
+#[derive(Clone, Debug)]
+pub(crate) struct Dead {
+    pub(crate) pipe: PipeId,
+    pub(crate) id: u128,
+    pub(crate) event: Incoming,
+    pub(crate) recorded_ms: i64,
+    /// The plan under which it dies again.
+    pub(crate) plan: Option<u64>,
+    /// The sinks that hold it, as bits.
+    pub(crate) sinks: u64,
+    pub(crate) superseded: bool,
 }
 
 #[derive(Debug)]
@@ -57,6 +84,9 @@ pub(crate) struct Model {
     held: HashMap<u128, Vec<Held>>,
     waiting: Vec<Waiting>,
     order: u64,
+    pub(crate) dead: Vec<Dead>,
+    /// The plan that all pipes run under.
+    pub(crate) plan: u64,
     pub(crate) progress: Progress,
     /// When each source was heard of last; `None`: known, no clock yet.
     heard: BTreeMap<SourceId, Option<i64>>,
@@ -79,6 +109,8 @@ impl Model {
             held: HashMap::new(),
             waiting: Vec::new(),
             order: 0,
+            dead: Vec::new(),
+            plan: 0,
             progress: Progress::default(),
             heard: BTreeMap::new(),
         }
@@ -156,10 +188,13 @@ impl Model {
         }
     }
 
-    pub(crate) fn begin_batch(&mut self, source: SourceId, events: usize, now_ms: i64) {
-        self.heard.entry(source).or_insert(None);
-        if events > 0 {
-            self.heard.insert(source, Some(now_ms));
+    /// `None`: replays, which tell nothing of a source.
+    pub(crate) fn begin_batch(&mut self, source: Option<SourceId>, events: usize, now_ms: i64) {
+        if let Some(source) = source {
+            self.heard.entry(source).or_insert(None);
+            if events > 0 {
+                self.heard.insert(source, Some(now_ms));
+            }
         }
         self.forget(now_ms);
     }
@@ -172,7 +207,7 @@ impl Model {
         event: &Incoming,
         now_ms: i64,
     ) -> Decision {
-        if event.window_ms < 0 {
+        if event.window_ms < 0 || matches!(event.replay, Some((_, None))) {
             let stated = match self.options.clock {
                 DedupClock::Received => {
                     event.received_ms.max(self.progress.recorded_max_ms.unwrap_or(i64::MIN))
@@ -180,7 +215,7 @@ impl Model {
                 _ if event.stated_ms == NO_TIME => event.received_ms,
                 _ => event.stated_ms,
             };
-            return Decision { fate: "deliver", recorded_ms: Some(stated) };
+            return Decision::new("deliver", Some(stated), event);
         }
         let at = |w: &Waiting| {
             (w.pipe, w.shard, w.start) == (pipe, event.shard, event.start)
@@ -189,6 +224,10 @@ impl Model {
         let known = self.waiting.iter().find(|w| at(w)).cloned();
         let (recorded_ms, late, rank) = match &known {
             Some(known) => (known.recorded_ms, known.late, known.rank),
+            None if event.replay.is_some() => {
+                let recorded_ms = event.replay.unwrap().1.unwrap();
+                (recorded_ms, false, (true, event.received_ms, pipe, self.order))
+            }
             None => match self.time(source, event, now_ms) {
                 Ok((recorded_ms, late)) => {
                     (recorded_ms, late, (true, event.received_ms, pipe, self.order))
@@ -216,7 +255,9 @@ impl Model {
                 && same(other.recorded_ms, other.window_ms, recorded_ms)
         });
 
-        let fate = if settled {
+        let mut decision = Decision::new("", Some(recorded_ms), event);
+        let dies_again = self.ask_the_dead(pipe, event, recorded_ms, &mut decision);
+        let fate = if settled || dies_again {
             "duplicate"
         } else if in_flight || held_back {
             "waits"
@@ -249,10 +290,48 @@ impl Model {
                 recorded_ms,
                 window_ms: event.window_ms,
                 batch: Some((pipe, number)),
-                body_hash: event.start,
+                body_hash: event.body,
             });
         }
-        Decision { fate, recorded_ms: Some(recorded_ms) }
+        if fate.starts_with("deliver") {
+            Decision { fate, ..decision }
+        } else {
+            Decision::new(fate, Some(recorded_ms), event)
+        }
+    }
+
+    /// What the dead of its key make of an event that would go on; whether it is a duplicate.
+    fn ask_the_dead(
+        &self,
+        pipe: PipeId,
+        event: &Incoming,
+        recorded_ms: i64,
+        decision: &mut Decision,
+    ) -> bool {
+        let mut duplicate = false;
+        for dead in self.dead.iter().filter(|dead| dead.event.key == event.key) {
+            if event.replay.is_some_and(|(letter, _)| letter == dead.id) {
+                duplicate |= dead.superseded;
+                continue;
+            }
+            if same(recorded_ms, event.window_ms, dead.recorded_ms) {
+                decision.supersedes.push(dead.id);
+            }
+            if !same(dead.recorded_ms, dead.event.window_ms, recorded_ms) {
+                continue;
+            }
+            let same_body = dead.event.body == event.body;
+            match self.options.on_duplicate_of_dead {
+                OnDuplicateOfDead::Suppress => duplicate = true,
+                OnDuplicateOfDead::Auto if same_body && dead.plan == Some(self.plan) => {
+                    duplicate = true;
+                }
+                _ if same_body && dead.pipe == pipe => decision.routes &= !dead.sinks,
+                _ => decision.copy |= !same_body || dead.sinks != 0,
+            }
+        }
+        decision.supersedes.sort_unstable();
+        duplicate
     }
 
     fn time(
@@ -272,7 +351,7 @@ impl Model {
         }
         let time = event.stated_ms;
         if time == NO_TIME {
-            return Err(Decision { fate: "time_missing", recorded_ms: None });
+            return Err(Decision::new("time_missing", None, event));
         }
         let mut amiss = None;
         if time > now_ms + self.options.clock_ahead_max_ms {
@@ -289,11 +368,23 @@ impl Model {
         }
         match (amiss, self.options.late) {
             (None, _) => Ok((time, false)),
-            (Some(_), LatePolicy::Pass | LatePolicy::DeadLetter) => Ok((time, true)),
-            (Some(reason), LatePolicy::Reject) => {
-                Err(Decision { fate: reason, recorded_ms: Some(time) })
-            }
+            (Some(_), LatePolicy::Pass) => Ok((time, true)),
+            (Some(reason), LatePolicy::Reject) => Err(Decision::new(reason, Some(time), event)),
+            (Some(_), LatePolicy::DeadLetter) => Err(Decision::new("dead", Some(time), event)),
         }
+    }
+
+    /// An event of a batch that is about to be committed died: its letter has its key.
+    pub(crate) fn died(&mut self, number: u64, dead: Dead) {
+        let of_key = self.held.get_mut(&dead.event.key).unwrap();
+        let own = |held: &Held| {
+            (held.batch, held.recorded_ms) == (Some((dead.pipe, number)), dead.recorded_ms)
+                && held.body_hash == dead.event.body
+                && held.window_ms == dead.event.window_ms
+        };
+        let at = of_key.iter().position(own).unwrap();
+        of_key.remove(at);
+        self.dead.push(dead);
     }
 
     /// The keys that this commit makes remembered, as the ledger would write them.
@@ -334,7 +425,8 @@ impl Model {
             let of_key = self.held.get_mut(&event.key).unwrap();
             let own = |held: &Held| {
                 (held.batch, held.recorded_ms) == (Some((pipe, number)), recorded_ms)
-                    && held.body_hash == event.start
+                    && held.body_hash == event.body
+                    && held.window_ms == event.window_ms
             };
             let at = of_key.iter().position(own).unwrap();
             of_key.remove(at);
