@@ -309,6 +309,15 @@ impl Batch {
         })
     }
 
+    /// The extent of event `index`, with the range of events that it covers.
+    #[must_use]
+    pub fn extent_of(&self, index: usize) -> Option<(&Extent, std::ops::Range<usize>)> {
+        let after = self.extents.partition_point(|extent| extent.first_event as usize <= index);
+        let extent = self.extents.get(after.checked_sub(1)?)?;
+        let end = self.extents.get(after).map_or(self.events.len(), |e| e.first_event as usize);
+        (index < end).then_some((extent, extent.first_event as usize..end))
+    }
+
     /// Where event `index` starts and ends (exclusive) in its shard.
     #[must_use]
     pub fn position(

@@ -112,6 +112,11 @@ pub(crate) fn queue_sink(
     Ok(spooled(Arc::new(target), config.spool_bytes_max, identity, shared))
 }
 
+/// A queue for dead letters.
+pub(crate) fn queue_target(queue: &str, shared: &Shared<'_>) -> Result<Arc<dyn Target>, PipeError> {
+    Ok(Arc::new(QueueTarget::open(embedded(shared)?, queue).map_err(refused)?))
+}
+
 fn spooled(
     target: Arc<dyn Target>,
     spool_bytes_max: u64,

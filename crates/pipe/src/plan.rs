@@ -1,35 +1,37 @@
 //! From a checked config to the parts of a running pipe. Nothing below this point sees config.
 
+mod outlets;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use connect::{
-    Compression, FilePattern, FileSink, FileSinkOptions, FileSource, FileSourceOptions,
-    RejectedOptions, RejectedSink, StdoutSink,
-};
+use connect::{Compression, FilePattern, FileSource, FileSourceOptions};
 use dedup::key::KeyMaker;
 use dedup::ledger::{Ledger, PipeDeclaration, PipeLedger, ScopeDeclaration};
 use dedup::scope::{DedupClock, LatePolicy, ScopeOptions};
 use event::Clock;
 use event::json::Selection;
 use event::path::FieldPath;
-use event::sink::Sink;
 use event::source::{BatchLimits, Source};
 use journal::Disk;
-use lake::{By, StagingOptions, StagingSink};
 
 use crate::broker_parts;
 use crate::config::{
-    self, ClockChoice, DedupConfig, LakeTime, Late, OnDuplicateOfDead, PipeConfig, SinkConfig,
-    SinkKind, SourceConfig, TypePattern,
+    self, ClockChoice, DedupConfig, Late, OnDuplicateOfDead, OrderConfig, PipeConfig, SourceConfig,
+    TypePattern,
 };
+use crate::engine::lanes::Order;
+use crate::engine::outlet::Outlet;
 use crate::engine::planted::Planted;
 use crate::engine::{Parts, PipeError};
 use crate::prepare::{Fields, NO_WINDOW, PreparePlan};
 use crate::replay::{InboxOnly, Outbox, inbox};
+use crate::stage::enrich::Enrichers;
 use crate::stage::filter::Pattern;
+use crate::stage::route::Router;
 use crate::stage::time::TimeFormat;
+use crate::stage::transform::{TransformContext, Transforms};
 use crate::stage::validate::Validator;
 use crate::status::PipeStatus;
 use crate::tap::TapHub;
@@ -38,6 +40,8 @@ use crate::unsettled::UnsettledLimits;
 
 /// The sink that takes rejected events; a name that config can't give.
 pub const REJECTED_SINK: &str = "rejected";
+/// The sink that takes the pipe's dead letters; config gives no names with dots.
+pub const DEAD_SINK: &str = "dead.letters";
 /// A decoded payload may be this many times `event_bytes_max`: compressed JSON rarely grows more.
 const DECODED_FACTOR_MAX: usize = 16;
 
@@ -102,8 +106,10 @@ pub(crate) fn build_wired(
     } else {
         source(config, shared, &ledger)?
     };
-    let sinks = sinks(config, shared, &ledger)?;
-    assemble(config, shared, ledger, source, sinks, wiring)
+    let plan = Arc::new(prepare_plan(config, shared, &ledger)?);
+    let (outlets, letters) = outlets::build(config, shared, &ledger, &plan.types)?;
+    let ends = Ends { source, outlets, letters };
+    Ok(assemble(config, shared, ledger, plan, ends, wiring))
 }
 
 /// As [`build`], with a source and sinks in place of those that the config names; the last one
@@ -115,25 +121,42 @@ pub(crate) fn build_around(
     config: &PipeConfig,
     shared: &Shared<'_>,
     source: Box<dyn Source>,
-    sinks: Vec<Box<dyn Sink>>,
+    outlets: Vec<Outlet>,
 ) -> Result<Parts, PipeError> {
     let ledger = shared.ledger.pipe(declaration(config))?;
-    assemble(config, shared, ledger, source, sinks, Wiring::alone(&config.pipe))
+    let plan = Arc::new(prepare_plan(config, shared, &ledger)?);
+    let ends = Ends { source, outlets, letters: Vec::new() };
+    Ok(assemble(config, shared, ledger, plan, ends, Wiring::alone(&config.pipe)))
+}
+
+/// Where events come from and go to.
+struct Ends {
+    source: Box<dyn Source>,
+    outlets: Vec<Outlet>,
+    /// Which dead-letter store each of the config's sinks uses.
+    letters: Vec<u8>,
 }
 
 fn assemble(
     config: &PipeConfig,
     shared: &Shared<'_>,
     ledger: Arc<PipeLedger>,
-    source: Box<dyn Source>,
-    sinks: Vec<Box<dyn Sink>>,
+    plan: Arc<PreparePlan>,
+    ends: Ends,
     wiring: Wiring,
-) -> Result<Parts, PipeError> {
-    let plan = Arc::new(prepare_plan(config, &ledger)?);
-    Ok(Parts {
+) -> Parts {
+    Parts {
         name: config.pipe.as_str().into(),
-        source,
-        sinks,
+        source: ends.source,
+        outlets: ends.outlets,
+        letters: ends.letters,
+        order: match &config.order {
+            OrderConfig::None => Order::None,
+            OrderConfig::PerPartitionKey { by: None } => Order::PartitionKey,
+            OrderConfig::PerPartitionKey { by: Some(path) } => Order::Field(path.clone()),
+        },
+        dead_letters_max: config.limits.dead_letters_max,
+        ledger_id: shared.ledger.id(),
         plan,
         ledger,
         batch: BatchLimits {
@@ -144,6 +167,8 @@ fn assemble(
         unsettled: UnsettledLimits {
             events_max: to_usize(config.limits.unsettled_events_max),
             bytes_max: to_usize(config.limits.unsettled_bytes_max),
+            park_after: config.limits.park_after,
+            parked_bytes_max: config.limits.parked_bytes_max,
         },
         drain_max: config.limits.drain_max,
         clock: Arc::clone(shared.clock),
@@ -151,7 +176,7 @@ fn assemble(
         planted: shared.planted,
         outbox: wiring.outbox,
         status: wiring.status,
-    })
+    }
 }
 
 fn source_name(config: &PipeConfig) -> String {
@@ -163,11 +188,10 @@ fn source_name(config: &PipeConfig) -> String {
 }
 
 fn declaration(config: &PipeConfig) -> PipeDeclaration {
-    let names = config.sinks.iter().map(|sink| sink.name.clone());
     PipeDeclaration {
         pipe: config.pipe.clone(),
         source: source_name(config),
-        sinks: names.chain([REJECTED_SINK.to_owned()]).collect(),
+        sinks: outlets::names(config),
         scope: config.dedup.as_ref().map(scope),
         config_fingerprint: config.fingerprint,
     }
@@ -240,58 +264,11 @@ fn compression(compression: config::Compression) -> Compression {
     }
 }
 
-fn sinks(
+fn prepare_plan(
     config: &PipeConfig,
     shared: &Shared<'_>,
     ledger: &PipeLedger,
-) -> Result<Vec<Box<dyn Sink>>, PipeError> {
-    let mut sinks = Vec::with_capacity(config.sinks.len() + 1);
-    for sink in &config.sinks {
-        sinks.push(one_sink(sink, shared, ledger)?);
-    }
-    let path = config.rejected.path.clone().unwrap_or_else(|| {
-        shared.data_dir.join("rejected").join(format!("{}.ndjson", config.pipe))
-    });
-    sinks.push(Box::new(RejectedSink::new(
-        RejectedOptions { path, source: source_name(config) },
-        ledger.identity(REJECTED_SINK),
-        Arc::clone(shared.disk),
-    )));
-    Ok(sinks)
-}
-
-fn one_sink(
-    sink: &SinkConfig,
-    shared: &Shared<'_>,
-    ledger: &PipeLedger,
-) -> Result<Box<dyn Sink>, PipeError> {
-    let identity = ledger.identity(&sink.name);
-    let disk = Arc::clone(shared.disk);
-    Ok(match &sink.kind {
-        SinkKind::File(file) => {
-            let options = FileSinkOptions { path: file.path.clone(), append: file.append };
-            Box::new(FileSink::new(options, identity, disk))
-        }
-        SinkKind::Stdout => Box::new(StdoutSink::new(identity)),
-        SinkKind::Lake(lake) => {
-            let options = StagingOptions {
-                by: match lake.by {
-                    LakeTime::Arrival => By::Arrival,
-                    LakeTime::EventTime => By::EventTime,
-                },
-                staging_files_open_max: to_usize(lake.staging_files_open_max),
-                staging_file_bytes_max: lake.staging_file_bytes_max,
-                ..StagingOptions::new(lake.path.clone())
-            };
-            Box::new(StagingSink::new(options, identity, disk, Arc::clone(shared.clock)))
-        }
-        SinkKind::Kinesis(kinesis) => broker_parts::stream_sink(kinesis, identity, shared)?,
-        SinkKind::Sqs(sqs) => broker_parts::queue_sink(sqs, identity, shared)?,
-        SinkKind::Http(_) => return Err(PipeError::Config("http isn't built yet".into())),
-    })
-}
-
-fn prepare_plan(config: &PipeConfig, ledger: &PipeLedger) -> Result<PreparePlan, PipeError> {
+) -> Result<PreparePlan, PipeError> {
     let dedup = config.dedup.as_ref();
     let mut paths: Vec<FieldPath> = dedup.map(|dedup| dedup.key.clone()).unwrap_or_default();
     let mut fields = Fields { keys: paths.len(), ..Fields::default() };
@@ -320,7 +297,7 @@ fn prepare_plan(config: &PipeConfig, ledger: &PipeLedger) -> Result<PreparePlan,
     };
     let pattern = match &config.filter {
         Some(filter) => Some(
-            Pattern::compile(filter)
+            Pattern::compile_kind(filter, config.filter_kind)
                 .map_err(|error| PipeError::Config(format!("filter: {error}")))?,
         ),
         None => None,
@@ -335,12 +312,42 @@ fn prepare_plan(config: &PipeConfig, ledger: &PipeLedger) -> Result<PreparePlan,
         time_required: dedup.is_some_and(|dedup| dedup.clock == ClockChoice::Event),
         validator,
         pattern,
+        enrichers: Enrichers::new(&config.enrich, shared.clock)
+            .map_err(|error| PipeError::Config(format!("enrich: {error}")))?,
+        router: router(config)?,
+        transform_context: transform_context(config)?,
         transforms: config.transform.clone(),
         key_maker,
         envelope: config.envelope.clone(),
         types: Arc::new(Types::new(windows(dedup), to_usize(config.limits.types_max))),
         event_bytes_max,
     })
+}
+
+fn router(config: &PipeConfig) -> Result<Router, PipeError> {
+    let mut patterns = Vec::with_capacity(config.sinks.len());
+    for sink in &config.sinks {
+        let pattern = sink.matches.as_ref().map(Pattern::compile).transpose();
+        let refused = |error| PipeError::Config(format!("sink `{}`: match: {error}", sink.name));
+        patterns.push(pattern.map_err(refused)?);
+    }
+    let default = config.route.default.as_ref();
+    let default = default.and_then(|name| config.sinks.iter().position(|s| s.name == *name));
+    Ok(Router::new(patterns, config.route.first, default))
+}
+
+/// What transforms may know of the pipe. Each of them is tried once, so that one that is wrong
+/// stops the pipe before it reads.
+fn transform_context(config: &PipeConfig) -> Result<TransformContext, PipeError> {
+    let event_bytes_max = to_usize(config.source.event_bytes_max());
+    let context = TransformContext {
+        pipe: config.pipe.clone(),
+        source: source_name(config),
+        result_bytes_max: event_bytes_max.saturating_mul(DECODED_FACTOR_MAX),
+    };
+    Transforms::for_pipe(&config.transform, &context)
+        .map_err(|error| PipeError::Config(format!("transform: {error}")))?;
+    Ok(context)
 }
 
 fn windows(dedup: Option<&DedupConfig>) -> Windows {

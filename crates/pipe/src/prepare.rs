@@ -1,21 +1,26 @@
 //! What can be decided from one event alone: decode, envelope, validate, filter, key, transform.
 //!
 //! Workers do this for whole batches, side by side. Everything here happens before the key is
-//! reserved, so an event that fails ends as `rejected` (DESIGN P3). The built-in transforms need
+//! reserved, so an event that fails ends as `rejected` (DESIGN P3), and one that makes a stage
+//! panic as `dead`, without a key. The built-in transforms need
 //! nothing but the event, so they run here as well: on all cores, and before the reservation.
 
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
 use dedup::key::KeyMaker;
 use event::batch::NO_TIME;
 use event::json::{Found, Raw, Selection};
-use event::{Batch, Event, Fate, Rejection, Span};
+use event::source::Stop;
+use event::{Batch, Death, Event, Fate, Rejection, Span};
 
 use crate::config::{DecodeStep, EnvelopeConfig, TransformConfig};
 use crate::stage::decode::{Decoded, Decoder};
+use crate::stage::enrich::{Enricher, Enrichers, NotEnriched};
 use crate::stage::filter::Pattern;
+use crate::stage::route::Router;
 use crate::stage::time::TimeFormat;
-use crate::stage::transform::{Applied, Transforms};
+use crate::stage::transform::{Applied, TransformContext, Transforms};
 use crate::stage::validate::Validator;
 use crate::types::{TYPE_BYTES_MAX, TypeCache, TypeEntry, Types};
 
@@ -42,8 +47,14 @@ pub struct PreparePlan {
     pub validator: Option<Validator>,
     /// Event pattern.
     pub pattern: Option<Pattern>,
-    /// Built-in transforms.
+    /// What is added to events.
+    pub enrichers: Arc<Enrichers>,
+    /// Transforms.
     pub transforms: Vec<TransformConfig>,
+    /// What they may know of the pipe.
+    pub transform_context: TransformContext,
+    /// Which sinks an event goes to.
+    pub router: Router,
     /// Makes keys; `None` without dedup.
     pub key_maker: Option<KeyMaker>,
     /// Event types.
@@ -68,12 +79,24 @@ pub struct Fields {
 /// One worker.
 pub struct Preparer {
     plan: Arc<PreparePlan>,
+    stop: Stop,
+    tools: Tools,
+}
+
+/// What a worker works with. Made anew after a panic, which may have left it half changed.
+struct Tools {
     decoder: Decoder,
+    enricher: Enricher,
     transforms: Transforms,
     types: TypeCache,
     found: Found,
     decoded: Vec<u8>,
+    enriched: Vec<u8>,
     scratch: Vec<u8>,
+    /// The event that is being worked on.
+    at: usize,
+    /// It was asked to stop half-way.
+    stopped: bool,
 }
 
 enum Verdict {
@@ -82,45 +105,64 @@ enum Verdict {
 }
 
 impl Preparer {
-    /// A worker with buffers of its own.
+    /// A worker with buffers of its own. `stop` ends its waiting for a service that is away.
     #[must_use]
-    pub fn new(plan: Arc<PreparePlan>) -> Self {
-        Self {
-            decoder: Decoder::new(&plan.decode, plan.decoded_bytes_max),
-            transforms: Transforms::new(&plan.transforms),
-            types: TypeCache::new(Arc::clone(&plan.types)),
-            found: Found::default(),
-            decoded: Vec::new(),
-            scratch: Vec::new(),
-            plan,
-        }
+    pub fn new(plan: Arc<PreparePlan>, stop: Stop) -> Self {
+        let tools = Tools::new(&plan, &stop);
+        Self { plan, stop, tools }
     }
 
-    /// Gives every event of `batch` that has no fate yet its type, times and key, or a rejection,
-    /// or lets the filter drop it.
-    pub fn prepare(&mut self, batch: &mut Batch) {
+    /// Gives every event of `batch` that has no fate yet its type, times, key and routes, or a
+    /// rejection, or lets the filter drop it. `false`: it was asked to stop while a service was
+    /// away, and the batch isn't prepared.
+    ///
+    /// An event that makes a stage panic dies alone, with the panic's message; it has no key then.
+    #[must_use]
+    pub fn prepare(&mut self, batch: &mut Batch) -> bool {
         // First, so that their empty stand-ins aren't judged as empty lines.
         self.reject_spilled(batch);
-        let buffer = batch.buffer.clone();
-        let mut events = std::mem::take(&mut batch.events);
-        let mut rewritten = std::mem::take(&mut batch.rewritten);
-        for event in &mut events {
-            if event.fate != Fate::Undecided {
-                continue;
-            }
-            match self.prepare_event(event.raw.of(&buffer), event, &mut rewritten) {
-                Ok(Verdict::Wanted) => {}
-                Ok(Verdict::Filtered) => event.fate = Fate::Filtered,
-                Err(rejection) => {
-                    let number = u32::try_from(batch.rejections.len()).unwrap_or(u32::MAX);
-                    event.fate = Fate::Rejected(number);
-                    event.rewritten = None;
-                    batch.rejections.push(rejection);
-                }
-            }
+        let two_passes = self.plan.enrichers.calls();
+        if !two_passes && !self.plan.enrichers.is_noop() && self.tools.enricher.fetch().is_err() {
+            return false;
         }
-        batch.events = events;
-        batch.rewritten = rewritten;
+        self.pass(batch, if two_passes { Pass::Judge } else { Pass::Both });
+        if two_passes {
+            if self.tools.enricher.fetch().is_err() {
+                return false;
+            }
+            self.pass(batch, Pass::Shape);
+        }
+        !self.tools.stopped
+    }
+
+    /// Does one pass over the events that have no fate yet.
+    fn pass(&mut self, batch: &mut Batch, pass: Pass) {
+        let mut from = 0;
+        loop {
+            let tools = &mut self.tools;
+            let plan = &self.plan;
+            let done =
+                panic::catch_unwind(AssertUnwindSafe(|| tools.pass(plan, batch, pass, from)));
+            let Err(panic) = done else { return };
+            let at = self.tools.at;
+            let message = panic_message(panic.as_ref());
+            tracing::error!(message, "an event makes a stage panic: it becomes a dead letter");
+            self.tools = Tools::new(&self.plan, &self.stop);
+            if let Some(event) = batch.events.get_mut(at) {
+                event.rewritten = None;
+                event.window_ms = NO_WINDOW;
+                event.routes = 0;
+            }
+            let death = Death {
+                stage: "prepare",
+                class: "panic".into(),
+                message,
+                deterministic: true,
+                ..Death::default()
+            };
+            batch.kill(at, death);
+            from = at + 1;
+        }
     }
 
     fn reject_spilled(&self, batch: &mut Batch) {
@@ -131,24 +173,131 @@ impl Preparer {
             batch.reject(index, reason, detail);
         }
     }
+}
 
-    fn prepare_event(
+/// What is done to each event.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    /// All at once.
+    Both,
+    /// Up to its key; what its enrichment will ask for is noted.
+    Judge,
+    /// From its enrichment on.
+    Shape,
+}
+
+impl Tools {
+    fn new(plan: &PreparePlan, stop: &Stop) -> Self {
+        Self {
+            decoder: Decoder::new(&plan.decode, plan.decoded_bytes_max),
+            enricher: Enricher::new(Arc::clone(&plan.enrichers), stop.clone()),
+            // What is wrong with one was said when the plan was made.
+            transforms: Transforms::for_pipe(&plan.transforms, &plan.transform_context)
+                .unwrap_or_else(|_| Transforms::new(&[])),
+            types: TypeCache::new(Arc::clone(&plan.types)),
+            found: Found::default(),
+            decoded: Vec::new(),
+            enriched: Vec::new(),
+            scratch: Vec::new(),
+            at: 0,
+            stopped: false,
+        }
+    }
+
+    fn pass(&mut self, plan: &PreparePlan, batch: &mut Batch, pass: Pass, from: usize) {
+        let buffer = batch.buffer.clone();
+        for extent in 0..batch.extents.len() {
+            let Some(first) = batch.extents.get(extent).map(|it| it.first_event as usize) else {
+                continue;
+            };
+            let received_ms = batch.extents.get(extent).map_or(0, |it| it.received_ms);
+            let next = batch.extents.get(extent + 1).map(|next| next.first_event as usize);
+            let end = next.unwrap_or(batch.events.len());
+            for index in first.max(from)..end {
+                self.at = index;
+                let Some(event) = batch.events.get(index).copied() else { break };
+                if event.fate != Fate::Undecided {
+                    continue;
+                }
+                let mut event = event;
+                let raw = event.raw.of(&buffer);
+                let rewritten = &mut batch.rewritten;
+                match self.one(plan, raw, received_ms, &mut event, rewritten, pass) {
+                    Ok(Verdict::Wanted) => {}
+                    Ok(Verdict::Filtered) => event.fate = Fate::Filtered,
+                    Err(rejection) => {
+                        let number = u32::try_from(batch.rejections.len()).unwrap_or(u32::MAX);
+                        event.fate = Fate::Rejected(number);
+                        event.rewritten = None;
+                        batch.rejections.push(rejection);
+                    }
+                }
+                if let Some(place) = batch.events.get_mut(index) {
+                    *place = event;
+                }
+            }
+        }
+    }
+
+    fn one(
         &mut self,
+        plan: &PreparePlan,
         raw: &[u8],
+        received_ms: i64,
         event: &mut Event,
         rewritten: &mut Vec<u8>,
+        pass: Pass,
     ) -> Result<Verdict, Rejection> {
-        let plan = &*self.plan;
+        if pass == Pass::Shape {
+            let decoded = std::mem::take(&mut self.decoded);
+            let mut decoded = decoded;
+            decoded.clear();
+            let is_decoded = event.rewritten.is_some();
+            decoded.extend_from_slice(event.rewritten.map_or(raw, |span| span.of(rewritten)));
+            let shaped = self.shape(plan, &decoded, is_decoded, received_ms, event, rewritten);
+            self.decoded = decoded;
+            return shaped;
+        }
+        let (verdict, is_decoded) = self.judge(plan, raw, event)?;
+        if matches!(verdict, Verdict::Filtered) {
+            return Ok(verdict);
+        }
+        if pass == Pass::Judge {
+            let payload: &[u8] = if is_decoded { &self.decoded } else { raw };
+            self.enricher.collect(payload);
+            if is_decoded {
+                let start = rewritten.len();
+                rewritten.extend_from_slice(payload);
+                event.rewritten = Some(span(start, rewritten.len())?);
+            }
+            return Ok(verdict);
+        }
+        if !is_decoded {
+            return self.shape(plan, raw, false, received_ms, event, rewritten);
+        }
+        let decoded = std::mem::take(&mut self.decoded);
+        let shaped = self.shape(plan, &decoded, true, received_ms, event, rewritten);
+        self.decoded = decoded;
+        shaped
+    }
+
+    /// Decode, envelope, validate, filter, key; whether the payload is in `self.decoded` now.
+    fn judge(
+        &mut self,
+        plan: &PreparePlan,
+        raw: &[u8],
+        event: &mut Event,
+    ) -> Result<(Verdict, bool), Rejection> {
         if raw.len() > plan.event_bytes_max {
             return Err(too_large(raw.len() as u64, plan.event_bytes_max));
         }
         self.decoded.clear();
-        let decoded = match self.decoder.decode(raw, &mut self.decoded) {
-            Ok(Decoded::Same) => None,
-            Ok(_) => Some(()),
+        let is_decoded = match self.decoder.decode(raw, &mut self.decoded) {
+            Ok(Decoded::Same) => false,
+            Ok(_) => true,
             Err(error) => return Err(rejection(error.name(), &error)),
         };
-        let payload: &[u8] = if decoded.is_some() { &self.decoded } else { raw };
+        let payload: &[u8] = if is_decoded { &self.decoded } else { raw };
         plan.selection
             .scan(payload, &mut self.found)
             .map_err(|error| rejection(error.what.name(), &error))?;
@@ -159,7 +308,7 @@ impl Preparer {
             validator.validate(payload).map_err(|error| rejection("schema_violation", &error))?;
         }
         if plan.pattern.as_ref().is_some_and(|pattern| !pattern.matches(payload)) {
-            return Ok(Verdict::Filtered);
+            return Ok((Verdict::Filtered, is_decoded));
         }
         match &plan.key_maker {
             Some(maker) => {
@@ -169,19 +318,64 @@ impl Preparer {
             }
             None => event.window_ms = NO_WINDOW,
         }
+        Ok((Verdict::Wanted, is_decoded))
+    }
+
+    /// Enrich, transform, route.
+    fn shape(
+        &mut self,
+        plan: &PreparePlan,
+        payload: &[u8],
+        is_decoded: bool,
+        received_ms: i64,
+        event: &mut Event,
+        rewritten: &mut Vec<u8>,
+    ) -> Result<Verdict, Rejection> {
+        self.enriched.clear();
+        let is_enriched = !plan.enrichers.is_noop()
+            && match self.enricher.apply(payload, &mut self.enriched) {
+                Ok(Applied::Same) => false,
+                Ok(_) => true,
+                Err(NotEnriched::Fault(fault)) => return Err(rejection(fault.name, &fault)),
+                Err(NotEnriched::Stopped(_)) => {
+                    self.stopped = true;
+                    return Ok(Verdict::Filtered);
+                }
+            };
+        let payload: &[u8] = if is_enriched { &self.enriched } else { payload };
         let start = rewritten.len();
-        match self.transforms.apply(payload, rewritten) {
-            Ok(Applied::Same) if decoded.is_some() => rewritten.extend_from_slice(payload),
-            Ok(Applied::Same) => return Ok(Verdict::Wanted),
-            Ok(_) => {}
+        let is_changed = match self.transforms.apply_at(payload, received_ms, rewritten) {
+            Ok(Applied::Same) => false,
+            Ok(_) => true,
             Err(error) => {
                 rewritten.truncate(start);
                 return Err(rejection(error.name(), &error));
             }
+        };
+        event.routes = match plan.router.fixed() {
+            Some(routes) => routes,
+            None if is_changed => plan.router.route(rewritten.get(start..).unwrap_or_default()),
+            None => plan.router.route(payload),
+        };
+        if event.routes == 0 {
+            rewritten.truncate(start);
+            return Ok(Verdict::Filtered);
         }
-        event.rewritten = Some(span(start, rewritten.len())?);
+        if is_changed {
+            event.rewritten = Some(span(start, rewritten.len())?);
+        } else if is_decoded || is_enriched {
+            rewritten.extend_from_slice(payload);
+            event.rewritten = Some(span(start, rewritten.len())?);
+        }
         Ok(Verdict::Wanted)
     }
+}
+
+/// What a panic said.
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    text.unwrap_or_else(|| "a panic without a message".to_owned())
 }
 
 fn span(start: usize, end: usize) -> Result<Span, Rejection> {

@@ -118,7 +118,9 @@ impl Outbox {
                 let Some(event) = batch.events.get(index) else { continue };
                 let Some(outcome) = event.fate.outcome() else { continue };
                 let reason = match event.fate {
-                    Fate::Dead(_) => batch.death(event).map(|d| (d.class.clone(), d.message.clone())),
+                    Fate::Dead(_) => {
+                        batch.death(event).map(|d| (d.class.clone(), d.message.clone()))
+                    }
                     _ => batch.rejection(event).map(|r| (r.reason.to_owned(), r.detail.clone())),
                 };
                 let offset = batch.position(extent, &range, index).0;

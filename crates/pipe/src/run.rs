@@ -311,7 +311,10 @@ fn make_named(config: &PipeConfig, broker: &Broker) -> Result<(), BrokerError> {
             SinkKind::Kinesis(sink) => stream(&sink.stream, sink.shards)?,
             _ => {}
         }
+        let letters = sink.dead_letter.as_ref().and_then(|dead| dead.queue.as_deref());
+        letters.map_or(Ok(()), queue)?;
     }
+    config.dead_letter.queue.as_deref().map_or(Ok(()), queue)?;
     Ok(())
 }
 

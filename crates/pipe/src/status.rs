@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use event::source::SourceStatus;
 
+use crate::unsettled::UnsettledCounts;
+
 /// What a pipe is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Phase {
@@ -143,6 +145,14 @@ impl DeliveryStatus {
     /// The pipe goes on.
     pub fn go_on(&self) {
         *locked(&self.paused) = None;
+    }
+
+    /// Notes what is unsettled.
+    pub(crate) fn show(&self, counts: &UnsettledCounts) {
+        self.unsettled_events.store(counts.events, Ordering::Relaxed);
+        self.unsettled_bytes.store(counts.bytes, Ordering::Relaxed);
+        self.parked_events.store(counts.parked, Ordering::Relaxed);
+        self.parked_bytes.store(counts.parked_bytes, Ordering::Relaxed);
     }
 
     /// Counts deaths. Past [`CLASSES_MAX`] classes, new ones count as `other`: classes are metric

@@ -17,8 +17,9 @@ use journal::{Disk, JournalConfig, SimDisk};
 pub use self::compare::{Difference, Step, same, value};
 use self::parts::{Collector, GivenSource, Settled, Shelf, scratch_batch};
 use crate::config::{ClockChoice, Given, PipeConfig, PipeTest};
+use crate::engine::outlet::{Outlet, Takes};
 use crate::engine::{PipeError, inline};
-use crate::plan::{REJECTED_SINK, Shared, build_around};
+use crate::plan::{DEAD_SINK, REJECTED_SINK, Shared, build_around};
 use crate::prepare::Preparer;
 use crate::tap::TapHub;
 
@@ -97,17 +98,20 @@ pub fn run(config: &PipeConfig, test: &PipeTest) -> Result<Trial, PipeError> {
     };
     let shelf = Shelf::default();
     let source = GivenSource::new(test.given.clone(), clock.clone(), shelf.clone());
-    let mut sinks: Vec<Box<dyn event::sink::Sink>> = Vec::new();
-    for sink in &config.sinks {
-        // Every sink gets the same rows: one of them is enough.
-        let shelf = sinks.is_empty().then(|| shelf.clone());
-        sinks.push(Box::new(Collector::new(&sink.name, shelf)));
+    let mut outlets = Vec::new();
+    for (number, sink) in (0_u8..).zip(&config.sinks) {
+        let sink = Collector::new(&sink.name, number, Some(shelf.clone()));
+        outlets.push(Outlet::staged(Takes::Routed(number), Box::new(sink)));
     }
-    sinks.push(Box::new(Collector::new(REJECTED_SINK, None)));
-    let parts = build_around(config, &shared, Box::new(source), sinks)?;
+    let dead = Collector::new(DEAD_SINK, 0, None);
+    outlets.push(Outlet::staged(Takes::Dead(0), Box::new(dead)));
+    let rejected = Collector::new(REJECTED_SINK, 0, None);
+    outlets.push(Outlet::staged(Takes::Rejected, Box::new(rejected)));
+    let parts = build_around(config, &shared, Box::new(source), outlets)?;
     if config.dedup.as_ref().is_some_and(|dedup| dedup.clock == ClockChoice::Event) {
         let mut batch = scratch_batch(&test.given);
-        Preparer::new(Arc::clone(&parts.plan)).prepare(&mut batch);
+        let mut preparer = Preparer::new(Arc::clone(&parts.plan), Stop::default());
+        let _ = preparer.prepare(&mut batch); // nobody asks it to stop
         // Events of a test have the times that they have: none of them is ahead of its time.
         let latest = batch.events.iter().map(|event| event.event_ms).max();
         clock.set(latest.unwrap_or(START_MS).max(START_MS));

@@ -1,6 +1,6 @@
 //! A pipe, checked.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::archive;
 use super::check::{self, At};
@@ -94,13 +94,6 @@ impl PipeConfig {
         self.source.is_embedded()
             || self.sinks.iter().any(embedded)
             || self.dead_letter_queues().next().is_some()
-    }
-
-    /// The folder of its archive, if it has one.
-    #[must_use]
-    pub fn archive_folder(&self, data_dir: &Path) -> Option<PathBuf> {
-        let archive = self.archive.as_ref()?;
-        Some(archive.path.clone().unwrap_or_else(|| data_dir.join("archive").join(&self.pipe)))
     }
 
     /// The queues of the embedded broker that get its dead letters; one may come twice.

@@ -7,7 +7,7 @@ use dedup::ledger::{CounterChange, LedgerError, PipeLedger, Settlement};
 use event::path::FieldPath;
 use event::sink::{Publisher, SinkError, StagedOutput};
 use event::source::Acker;
-use event::{Batch, BatchNumber, Outcome};
+use event::{Batch, BatchNumber, Event, Outcome};
 
 use super::planted::Planted;
 use super::settlement::{counters, message_ids, positions};
@@ -16,11 +16,13 @@ use super::{PipeError, Totals};
 use crate::prepare::PreparePlan;
 use crate::replay::Outbox;
 use crate::tap::{TAP_PAYLOAD_BYTES_MAX, TapEvent, TapHub};
+use crate::unsettled::Unsettled;
 
 /// Commits batches, in order.
 pub struct Commit {
     pub(super) name: Arc<str>,
     pub(super) ledger: Arc<PipeLedger>,
+    pub(super) unsettled: Arc<Unsettled>,
     pub(super) publishers: Vec<(String, Box<dyn Publisher>)>,
     pub(super) acker: Box<dyn Acker>,
     pub(super) plan: Arc<PreparePlan>,
@@ -48,10 +50,12 @@ impl Commit {
             pending().map_err(|error| PipeError::Sink { sink: self.sink_name(index), error })?;
         }
         let mut decided = staged.decided;
-        let message_ids = message_ids(&decided.batch, self.acker.memory_changes());
+        let mut ids = message_ids(&decided.batch, self.acker.memory_changes());
+        ids.extend(message_ids(&decided.parking.batch, Vec::new()));
         let changes_nothing = decided.batch.extents.is_empty()
             && decided.returned.is_empty()
-            && message_ids.is_empty()
+            && decided.parking.is_empty()
+            && ids.is_empty()
             && staged.outputs.is_empty();
         if let Some(number_used) = &decided.number_used {
             let _ = number_used.send(!changes_nothing);
@@ -59,16 +63,22 @@ impl Commit {
         if changes_nothing {
             return Ok(());
         }
+        let replays = decided.batch.replay.is_some();
+        let in_flight = self.unsettled.in_flight(decided.number, replays);
         let settlement = Settlement {
             number,
             batch: &decided.batch,
-            positions: positions(&decided.batch),
-            message_ids,
-            parked: Vec::new(),
-            letters: Vec::new(),
+            positions: {
+                let mut settled = positions(&decided.batch);
+                settled.extend(positions(&decided.parking.batch));
+                settled
+            },
+            message_ids: ids,
+            parked: std::mem::take(&mut decided.parking.changes),
+            letters: std::mem::take(&mut decided.letters),
             staged: staged.outputs,
             counters: {
-                let mut counters = counters(&decided, &self.plan.types);
+                let mut counters = counters(&decided, in_flight, &self.plan.types);
                 self.planted.inspect(|planted| planted.counters(&mut counters));
                 counters
             },
@@ -89,9 +99,17 @@ impl Commit {
         self.taps.progress().settle(decided.batch.events.len() as u64);
         let staged = settlement.staged;
         decided.is_committed();
+        self.unsettled.committed(decided.number);
+        if !decided.batch.deaths.is_empty() {
+            // Copies of what died are decided anew, now that the ledger knows of the death.
+            self.unsettled.wake();
+        }
         self.publish(number, &staged, wait_for_room)?;
         if !decided.batch.events.is_empty() {
             self.acker.settled(&decided.batch)?;
+        }
+        if !decided.parking.batch.events.is_empty() {
+            self.acker.settled(&decided.parking.batch)?;
         }
         self.outbox.settled(&decided.batch);
         if self.taps.is_watched() {
@@ -171,14 +189,18 @@ impl Commit {
                         batch.position(extent, &range, index).0
                     ),
                     received_ms: extent.received_ms,
-                    reason: batch
-                        .rejection(event)
-                        .map(|rejection| format!("{}: {}", rejection.reason, rejection.detail)),
+                    reason: reason(batch, event),
                     payload: shown.unwrap_or(payload).to_vec(),
                 });
             }
         }
     }
+}
+
+/// Why an event was rejected, or died.
+fn reason(batch: &Batch, event: &Event) -> Option<String> {
+    let rejected = batch.rejection(event).map(|it| format!("{}: {}", it.reason, it.detail));
+    rejected.or_else(|| batch.death(event).map(|it| format!("{}: {}", it.class, it.message)))
 }
 
 /// The text that a part of the envelope holds: a string unescaped, anything else as it stands.

@@ -5,87 +5,144 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, bounded};
 use dedup::ledger::PipeLedger;
 use event::source::BatchLimits;
-use event::{Batch, BatchNumber, Fate};
+use event::{Batch, BatchNumber, Clock, Fate};
 
 use super::Decided;
-use crate::unsettled::{Unsettled, UnsettledLimits};
+use crate::unsettled::{Carried, Due, History, Taken, Unsettled};
 
 /// Reserves keys and numbers batches.
 pub struct Decide {
     ledger: Arc<PipeLedger>,
     next: BatchNumber,
-    unsettled: Unsettled,
+    unsettled: Arc<Unsettled>,
     limits: BatchLimits,
+    clock: Arc<dyn Clock>,
     wakeups_seen: u64,
 }
 
 impl Decide {
     /// Goes on with the ledger's next batch number.
     #[must_use]
-    pub fn new(ledger: Arc<PipeLedger>, limits: BatchLimits, unsettled: UnsettledLimits) -> Self {
+    pub(crate) fn new(
+        ledger: Arc<PipeLedger>,
+        limits: BatchLimits,
+        unsettled: Arc<Unsettled>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let next = ledger.next_batch();
-        Self { ledger, next, unsettled: Unsettled::new(unsettled), limits, wakeups_seen: 0 }
+        Self { ledger, next, unsettled, limits, clock, wakeups_seen: 0 }
     }
 
-    /// Whether the source has to pause because too much waits.
+    /// Whether the source has to pause because too much is unsettled.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.unsettled.is_full()
     }
 
-    /// Whether events wait for keys in flight elsewhere.
+    /// Whether nothing is unsettled, here or in a batch that is under way. With `but_parked`,
+    /// events that the ledger keeps don't count.
     #[must_use]
-    pub fn has_waiting(&self) -> bool {
-        !self.unsettled.is_empty()
+    pub fn is_idle(&self, but_parked: bool) -> bool {
+        if but_parked { self.unsettled.is_parked() } else { self.unsettled.is_idle() }
+    }
+
+    /// Whether events wait for a key that is in flight elsewhere: nobody tells when it gets free.
+    #[must_use]
+    pub fn waits_for_a_key(&self) -> bool {
+        self.unsettled.waits_for_a_key()
+    }
+
+    /// How long until the next event is due; 0 when it is already.
+    #[must_use]
+    pub fn due_in_ms(&self) -> Option<u64> {
+        let due_ms = self.unsettled.next_due_ms()?;
+        let now_ms = self.clock.now_ms();
+        Some(u64::try_from(due_ms.saturating_sub(now_ms)).unwrap_or(0))
     }
 
     /// Decides a batch that was just received.
     #[must_use]
     pub fn decide(&mut self, mut batch: Batch) -> Decided {
+        let seen = self.committed();
         self.ledger.reserve(self.next, &mut batch);
-        self.unsettled.keep_waiting(&batch);
-        self.decided(batch)
+        self.keep_waiting(&batch);
+        self.decided(batch, Vec::new(), seen)
     }
 
-    fn decided(&mut self, batch: Batch) -> Decided {
-        let number = self.take_number();
-        let mut decided = self.empty(number);
-        decided.batch = batch;
-        decided.reserved_in = Some(Arc::clone(&self.ledger));
-        decided
-    }
-
-    /// Asks again for the keys of the events that wait, where that may have changed; the next batch
-    /// of those that need not wait any more.
-    #[must_use]
-    pub fn decide_waiting(&mut self) -> Option<Decided> {
-        loop {
-            let Some(mut carried) = self.unsettled.carry_over(&self.limits) else {
-                // Read before the keys are asked for: a wake-up in between leads to one more try.
-                let wakeups = self.ledger.wakeups();
-                if self.unsettled.is_empty() || wakeups == self.wakeups_seen {
-                    return None;
+    /// Copies out the events of a new batch that wait for a key.
+    fn keep_waiting(&self, batch: &Batch) {
+        if !batch.events.iter().any(|event| event.fate == Fate::Waits) {
+            return;
+        }
+        let now_ms = self.clock.now_ms();
+        for (extent, range) in batch.extent_ranges() {
+            for index in range.clone() {
+                if batch.events.get(index).is_none_or(|event| event.fate != Fate::Waits) {
+                    continue;
                 }
-                self.wakeups_seen = wakeups;
-                self.unsettled.wake();
-                continue;
-            };
-            self.ledger.reserve(self.next, &mut carried);
-            self.unsettled.keep_waiting(&carried);
-            if carried.events.iter().any(|event| event.fate != Fate::Waits) {
-                return Some(self.decided(carried));
+                let Some(copy) = Carried::copy(batch, extent, &range, index) else { continue };
+                self.unsettled.leave(copy, self.next, Due::Key, History::default(), now_ms);
             }
         }
     }
 
-    /// A batch without events, in which sinks may close files whose time is over; and what will
-    /// tell whether its number was used. Nothing else may be decided before that is known:
-    /// [`Decide::ticked`].
+    /// What is committed. Read before keys are asked for: what the answer knows is in it.
+    fn committed(&self) -> BatchNumber {
+        BatchNumber(self.ledger.next_batch().0.saturating_sub(1))
+    }
+
+    fn decided(&mut self, batch: Batch, ids: Vec<u64>, seen: BatchNumber) -> Decided {
+        let number = self.take_number();
+        let mut decided = self.empty(number);
+        decided.committed_seen = seen;
+        decided.batch = batch;
+        decided.ids = ids;
+        decided.reserved_in = Some(Arc::clone(&self.ledger));
+        self.unsettled.batch_goes_out();
+        decided
+    }
+
+    /// Asks for the keys of the events that may go on now: those that are due, and those that wait
+    /// for a key where that may be free. The next batch of those that need not wait any more.
+    #[must_use]
+    pub fn decide_waiting(&mut self) -> Option<Decided> {
+        if self.unsettled.is_empty() {
+            return None;
+        }
+        loop {
+            // Read before the keys are asked for: a wake-up in between leads to one more try.
+            let wakeups = self.ledger.wakeups();
+            if wakeups != self.wakeups_seen {
+                self.wakeups_seen = wakeups;
+                self.unsettled.wake();
+            }
+            let seen = self.committed();
+            let Taken { mut batch, ids } =
+                self.unsettled.take(self.clock.now_ms(), &self.limits)?;
+            self.ledger.reserve(self.next, &mut batch);
+            let mut any = false;
+            for (event, id) in batch.events.iter().zip(&ids) {
+                if event.fate == Fate::Waits {
+                    self.unsettled.leave_again(*id, Due::Key, None);
+                } else {
+                    any = true;
+                }
+            }
+            if any {
+                return Some(self.decided(batch, ids, seen));
+            }
+        }
+    }
+
+    /// A batch without events, in which sinks may close files whose time is over and events are
+    /// parked; and what will tell whether its number was used. Nothing else may be decided before
+    /// that is known: [`Decide::ticked`].
     #[must_use]
     pub fn tick(&mut self) -> (Decided, Receiver<bool>) {
         let (number_used, answer) = bounded(1);
         let mut tick = self.empty(self.next);
         tick.number_used = Some(number_used);
+        self.unsettled.batch_goes_out();
         (tick, answer)
     }
 
@@ -96,15 +153,14 @@ impl Decide {
         }
     }
 
-    /// The last batch: what still waits goes back to the source, sinks finish their files.
+    /// The last batch: what is still unsettled goes back to the source, sinks finish their files.
     #[must_use]
     pub fn finish(&mut self) -> Decided {
-        let returned = self.unsettled.give_back();
         self.ledger.forget_waiters();
         let number = self.take_number();
         let mut last = self.empty(number);
-        last.returned = returned;
         last.last = true;
+        self.unsettled.batch_goes_out();
         last
     }
 
@@ -112,7 +168,10 @@ impl Decide {
         Decided {
             number,
             batch: Batch::default(),
-            in_flight: self.unsettled.by_minute(),
+            ids: Vec::new(),
+            committed_seen: BatchNumber(0),
+            parking: crate::unsettled::Parking::default(),
+            letters: Vec::new(),
             returned: Vec::new(),
             last: false,
             number_used: None,

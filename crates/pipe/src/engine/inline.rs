@@ -4,6 +4,7 @@
 use event::source::{Received, Stop};
 
 use super::commit::Commit;
+use super::patience::NoPatience;
 use super::stage::{Stage, StageFailure};
 use super::steps::Steps;
 use super::{Decided, Parts, PipeError, Totals};
@@ -13,11 +14,13 @@ use super::{Decided, Parts, PipeError, Totals};
 /// # Errors
 /// [`PipeError`]. No space counts as an error here: nobody could make room meanwhile.
 pub fn run(parts: Parts, stop: &Stop) -> Result<Totals, PipeError> {
-    let mut steps = Steps::new(parts)?;
+    let mut steps = Steps::new(parts, stop)?;
     while !stop.asked() {
         match steps.read.receive(stop)? {
             Received::Batch(mut batch) => {
-                steps.preparer.prepare(&mut batch);
+                if !steps.preparer.prepare(&mut batch) {
+                    break;
+                }
                 let decided = steps.decide.decide(batch);
                 settle(&mut steps.stage, &mut steps.commit, decided)?;
                 while let Some(decided) = steps.decide.decide_waiting() {
@@ -28,14 +31,18 @@ pub fn run(parts: Parts, stop: &Stop) -> Result<Totals, PipeError> {
             Received::End => break,
         }
     }
+    while let Some(decided) = steps.decide.decide_waiting() {
+        settle(&mut steps.stage, &mut steps.commit, decided)?;
+    }
     let last = steps.decide.finish();
     settle(&mut steps.stage, &mut steps.commit, last)?;
     Ok(steps.commit.into_totals())
 }
 
 fn settle(stage: &mut Stage, commit: &mut Commit, decided: Decided) -> Result<(), PipeError> {
-    let staged = stage.stage(decided).map_err(|(_, failure)| match failure {
-        StageFailure::NoSpace(error) | StageFailure::Fatal(error) => error,
+    let staged = stage.stage(decided, &mut NoPatience).map_err(|failure| match failure {
+        StageFailure::GaveUp(error) | StageFailure::Fatal(error) => error,
     })?;
+    stage.unsettled.batch_is_through();
     commit.commit(staged, &mut |_| false)
 }

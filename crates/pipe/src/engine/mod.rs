@@ -4,8 +4,8 @@
 //! | --- | --- | --- |
 //! | read | [`read`] | `Source::receive`, drops what an earlier run settled |
 //! | prepare | [`crate::prepare`] | decode, envelope, validate, filter, key, transform: workers side by side |
-//! | decide | [`decide`] | reserves keys in source order; carries over events that wait |
-//! | stage | [`stage`] | writes rows to the sinks, starts their syncs |
+//! | decide | [`decide`] | reserves keys in source order; brings back events that left their batch |
+//! | stage | [`stage`] | delivers to sinks that can't take back; writes rows to the others, starts their syncs |
 //! | commit | [`commit`] | waits for the syncs, commits the ledger's record, publishes, acknowledges |
 //!
 //! [`threads`] gives each step threads of its own, so that reading, deciding and writing overlap;
@@ -15,11 +15,18 @@
 //! Architecture invariant: only `commit` makes an outcome count, and it does so in the order in
 //! which `decide` numbered the batches.
 
+mod circuit;
 pub mod commit;
+mod courier;
 pub mod decide;
 pub mod inline;
+pub mod lanes;
+mod leaving;
+pub mod outlet;
+pub mod patience;
 pub mod planted;
 pub mod read;
+mod retry;
 mod settlement;
 pub mod stage;
 mod steps;
@@ -30,10 +37,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
-use dedup::ledger::PipeLedger;
+use dedup::ledger::{LetterChange, PipeLedger};
 use dedup::state::MinuteBucket;
 use event::source::{BatchLimits, Source};
-use event::{Batch, BatchNumber, Clock};
+use event::{Batch, BatchNumber, Clock, LedgerId};
+use lanes::Order;
+use outlet::Outlet;
 
 pub use totals::Totals;
 
@@ -41,7 +50,7 @@ use crate::prepare::PreparePlan;
 use crate::replay::Outbox;
 use crate::status::PipeStatus;
 use crate::tap::TapHub;
-use crate::unsettled::UnsettledLimits;
+use crate::unsettled::{Parking, UnsettledLimits};
 
 /// Batches between read and commit at most; with the buffers of a batch that bounds memory (P6).
 pub const BATCHES_IN_FLIGHT_MAX: usize = 6;
@@ -52,8 +61,16 @@ pub struct Parts {
     pub name: Arc<str>,
     /// Where it reads.
     pub source: Box<dyn Source>,
-    /// Where it delivers; the last one takes the rejected events.
-    pub sinks: Vec<Box<dyn event::sink::Sink>>,
+    /// Where it delivers: first the config's sinks, in its order, then those that every pipe has.
+    pub outlets: Vec<Outlet>,
+    /// Which dead-letter store takes the letters of events that die at each of the config's sinks.
+    pub letters: Vec<u8>,
+    /// Which events must not overtake each other.
+    pub order: Order,
+    /// Open dead letters at most.
+    pub dead_letters_max: u64,
+    /// Goes into letters' ids.
+    pub ledger_id: LedgerId,
     /// What the workers do.
     pub plan: Arc<PreparePlan>,
     /// Its view of the ledger.
@@ -83,9 +100,15 @@ pub struct Decided {
     pub number: BatchNumber,
     /// The events. Empty for a batch that only closes files or gives back.
     pub batch: Batch,
-    /// How many events the pipe holds unsettled once this batch is settled, by minute of receipt.
-    pub in_flight: Vec<(MinuteBucket, u64)>,
-    /// Waiters that go back to their source, by minute of receipt.
+    /// For events that come again: their numbers in the store of unsettled ones, else empty.
+    pub(crate) ids: Vec<u64>,
+    /// The newest batch that was committed when this one was decided.
+    committed_seen: BatchNumber,
+    /// What its record says of parked events; known once it is staged.
+    pub(crate) parking: Parking,
+    /// Dead letters that its record begins and ends; likewise.
+    letters: Vec<LetterChange>,
+    /// Unsettled events that go back to their source, by minute of receipt.
     pub returned: Vec<(MinuteBucket, u64)>,
     /// Nothing follows: every sink finishes its files.
     pub last: bool,
@@ -97,6 +120,11 @@ pub struct Decided {
 }
 
 impl Decided {
+    /// Whether its events were received with earlier batches.
+    fn is_carried(&self) -> bool {
+        !self.ids.is_empty()
+    }
+
     /// The keys belong to a committed batch now.
     fn is_committed(&mut self) {
         self.reserved_in = None;
@@ -132,6 +160,9 @@ pub enum PipeError {
     /// A part of the config that was checked before is refused now.
     #[error("{0}")]
     Config(String),
+    /// The pipe waited for something that didn't come while it was to stop.
+    #[error("{0}")]
+    Paused(String),
     /// A thread could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),

@@ -96,7 +96,11 @@ pub(super) fn message_ids(batch: &Batch, known: Vec<MemoryChange>) -> Vec<Messag
 
 /// What `decided` adds to the counters (P4). `received` is what the source counted when it handed
 /// the events over; outcomes are counted here, from what each event came to.
-pub(super) fn counters(decided: &Decided, types: &Types) -> CounterChange {
+pub(super) fn counters(
+    decided: &Decided,
+    in_flight: Vec<(MinuteBucket, u64)>,
+    types: &Types,
+) -> CounterChange {
     let mut minutes: BTreeMap<MinuteBucket, Tally> = BTreeMap::new();
     let mut by_type: BTreeMap<u32, [u64; 6]> = BTreeMap::new();
     let mut reread = 0;
@@ -131,7 +135,7 @@ pub(super) fn counters(decided: &Decided, types: &Types) -> CounterChange {
         types: by_type.into_iter().map(|(id, row)| (types.name(id).to_string(), row)).collect(),
         reread,
         expired: batch.expired,
-        in_flight: decided.in_flight.clone(),
+        in_flight,
     }
 }
 

@@ -3,6 +3,7 @@
 //! Bounded channels join them, so a slow sink slows the source down; a token for each source batch
 //! under way bounds how many read buffers exist.
 
+use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::thread::{Builder, ScopedJoinHandle};
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use event::source::{Received, Stop};
 
 use super::commit::Commit;
 use super::decide::Decide;
+use super::patience::Patience;
 use super::planted::Planted;
 use super::read::Read;
 use super::stage::{Stage, StageFailure, StagedBatch};
@@ -27,6 +29,11 @@ const WORKERS: usize = 2;
 const TICK: Duration = Duration::from_secs(1);
 /// How soon a key that got free elsewhere is noticed.
 const WAKEUP_POLL: Duration = Duration::from_millis(2);
+/// How long a step that waits sleeps at a time.
+const NAP: Duration = Duration::from_millis(20);
+/// Batches that are decided and not staged at most: what a pipe that pauses may have to give up
+/// keys of.
+const BATCHES_DECIDED_MAX: usize = 3;
 /// How long to wait for disk space before trying again.
 const ROOM_PAUSE: Duration = Duration::from_millis(250);
 
@@ -89,11 +96,19 @@ impl Line<'_> {
         tracing::warn!(pipe = name, %reason, "paused: no disk space; trying again");
         let until = Instant::now() + ROOM_PAUSE;
         while Instant::now() < until {
-            if self.halt.asked() || self.drain_is_over() {
+            if !self.nap() {
                 return false;
             }
-            std::thread::sleep(Duration::from_millis(20));
         }
+        true
+    }
+
+    /// Waits a moment; whether it is worth waiting on.
+    fn nap(&self) -> bool {
+        if self.halt.asked() || self.drain_is_over() {
+            return false;
+        }
+        std::thread::sleep(NAP);
         true
     }
 }
@@ -113,12 +128,16 @@ pub fn run(parts: Parts, stop: &Stop) -> Result<Ended, PipeError> {
         drain_max: parts.drain_max,
         drain_began: Mutex::new(None),
     };
-    let steps = Steps::new(parts)?;
+    let steps = Steps::new(parts, &line.halt)?;
     let (tokens, token_taker) = bounded(BATCHES_IN_FLIGHT_MAX);
     for _ in 0..BATCHES_IN_FLIGHT_MAX {
         let _ = tokens.send(());
     }
-    let (decided_sender, decided) = bounded::<Decided>(1);
+    let (permits, permit_taker) = bounded(BATCHES_DECIDED_MAX);
+    for _ in 0..BATCHES_DECIDED_MAX {
+        let _ = permits.send(());
+    }
+    let (decided_sender, decided) = bounded::<Decided>(BATCHES_DECIDED_MAX);
     let (staged_sender, staged) = bounded::<StagedBatch>(2);
     let mut ended = Ended { totals: Totals::default(), remarks: Vec::new(), failure: None };
 
@@ -132,7 +151,8 @@ pub fn run(parts: Parts, stop: &Stop) -> Result<Ended, PipeError> {
         for _ in 0..WORKERS {
             let (to, inbox) = bounded::<Batch>(1);
             let (outbox, from) = bounded::<Batch>(1);
-            let preparer = first.take().unwrap_or_else(|| Preparer::new(plan.clone()));
+            let preparer =
+                first.take().unwrap_or_else(|| Preparer::new(plan.clone(), line.halt.clone()));
             to_workers.push(to);
             from_workers.push(from);
             workers.push(
@@ -146,11 +166,12 @@ pub fn run(parts: Parts, stop: &Stop) -> Result<Ended, PipeError> {
             .spawn_scoped(scope, move || read_loop(steps.read, &token_taker, &to_workers, line));
         let decider =
             Builder::new().name(format!("{name}-decide")).spawn_scoped(scope, move || {
-                decide_loop(steps.decide, &from_workers, &decided_sender, line);
+                let next = NextStep { batches: decided_sender, permits: permit_taker };
+                decide_loop(steps.decide, &from_workers, &next, line);
             });
         let pipe = name.clone();
         let stager = Builder::new().name(format!("{name}-stage")).spawn_scoped(scope, move || {
-            stage_loop(&pipe, steps.stage, &decided, &staged_sender, line);
+            stage_loop(&pipe, steps.stage, &decided, &permits, &staged_sender, line);
         });
         let pipe = name.clone();
         let committer = Builder::new()
@@ -228,62 +249,122 @@ fn read_loop(
 
 fn prepare_loop(mut preparer: Preparer, inbox: &Receiver<Batch>, outbox: &Sender<Batch>) {
     for mut batch in inbox {
-        preparer.prepare(&mut batch);
+        if !preparer.prepare(&mut batch) {
+            break;
+        }
         if outbox.send(batch).is_err() {
             break;
         }
     }
 }
 
+/// Where decided batches go: a permit first, then the batch, so that no batch waits half-way.
+struct NextStep {
+    batches: Sender<Decided>,
+    permits: Receiver<()>,
+}
+
+impl NextStep {
+    /// Waits until the next step can take a batch; `false`: it has gone.
+    fn is_ready(&self, line: &Line<'_>) -> bool {
+        loop {
+            match self.permits.recv_timeout(NAP) {
+                Ok(()) => return true,
+                Err(RecvTimeoutError::Timeout) if !line.halt.asked() => {}
+                Err(_) => return false,
+            }
+        }
+    }
+
+    /// Hands a batch over; `false`: the step has gone.
+    fn take(&self, decided: Decided) -> bool {
+        self.batches.send(decided).is_ok()
+    }
+}
+
 fn decide_loop(
     mut decide: Decide,
     workers: &[Receiver<Batch>],
-    next_step: &Sender<Decided>,
+    next_step: &NextStep,
     line: &Line<'_>,
 ) {
     let mut turn = workers.iter().cycle().peekable();
     let mut ended = false;
-    while !line.halt.asked() {
-        while let Some(decided) = decide.decide_waiting() {
-            if next_step.send(decided).is_err() {
+    while next_step.is_ready(line) {
+        // With a permit: exactly one batch is handed over.
+        let decided = loop {
+            if line.halt.asked() {
                 return;
             }
-        }
-        if ended && (!decide.has_waiting() || line.drain_is_over()) {
-            let _ = next_step.send(decide.finish());
-            return;
-        }
-        if ended || decide.is_full() {
-            std::thread::sleep(WAKEUP_POLL);
-            continue;
-        }
-        let Some(worker) = turn.peek() else { return };
-        let wait = if decide.has_waiting() { WAKEUP_POLL } else { TICK };
-        let decided = match worker.recv_timeout(wait) {
-            Ok(batch) => {
-                turn.next();
-                decide.decide(batch)
+            if let Some(decided) = decide.decide_waiting() {
+                break decided;
             }
-            Err(RecvTimeoutError::Timeout) if wait == TICK => {
-                let (tick, number_used) = decide.tick();
-                if next_step.send(tick).is_err() {
-                    return;
-                }
-                match number_used.recv() {
-                    Ok(used) => decide.ticked(used),
-                    Err(_) => return,
-                }
+            // Parked events stay in the ledger when somebody wants the pipe to stop.
+            if ended && (decide.is_idle(line.stop.asked()) || line.drain_is_over()) {
+                let _ = next_step.take(decide.finish());
+                return;
+            }
+            let wait = wait(&decide);
+            if ended || decide.is_full() {
+                std::thread::sleep(wait.min(WAKEUP_POLL));
                 continue;
             }
-            Err(RecvTimeoutError::Timeout) => continue,
-            Err(RecvTimeoutError::Disconnected) => {
-                ended = true;
-                continue;
+            let Some(worker) = turn.peek() else { return };
+            match worker.recv_timeout(wait) {
+                Ok(batch) => {
+                    turn.next();
+                    break decide.decide(batch);
+                }
+                Err(RecvTimeoutError::Timeout) if wait == TICK => {
+                    let (tick, number_used) = decide.tick();
+                    if !next_step.take(tick) {
+                        return;
+                    }
+                    match number_used.recv() {
+                        Ok(used) => decide.ticked(used),
+                        Err(_) => return,
+                    }
+                    if !next_step.is_ready(line) {
+                        return;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => ended = true,
             }
         };
-        if next_step.send(decided).is_err() {
+        if !next_step.take(decided) {
             return;
         }
+    }
+}
+
+/// How long to wait for a new batch before events that wait are looked at again.
+fn wait(decide: &Decide) -> Duration {
+    if decide.waits_for_a_key() {
+        return WAKEUP_POLL;
+    }
+    match decide.due_in_ms() {
+        // The clock may be a test's, which jumps.
+        Some(ms) => Duration::from_millis(ms).clamp(WAKEUP_POLL, NAP),
+        None => TICK,
+    }
+}
+
+/// Waits in the stage step.
+struct Waiting<'a> {
+    line: &'a Line<'a>,
+    inbox: &'a Receiver<Decided>,
+    queue: &'a mut VecDeque<Decided>,
+}
+
+impl Patience for Waiting<'_> {
+    fn nap(&mut self) -> bool {
+        self.line.nap()
+    }
+
+    fn queue(&mut self) -> Option<&mut VecDeque<Decided>> {
+        self.queue.extend(self.inbox.try_iter());
+        Some(self.queue)
     }
 }
 
@@ -291,31 +372,31 @@ fn stage_loop(
     name: &str,
     mut stage: Stage,
     inbox: &Receiver<Decided>,
+    permits: &Sender<()>,
     next_step: &Sender<StagedBatch>,
     line: &Line<'_>,
 ) {
+    let mut queue = VecDeque::new();
     let mut one_is_lost = false;
-    for mut decided in inbox {
+    while let Some(mut decided) = queue.pop_front().or_else(|| inbox.recv().ok()) {
+        if line.halt.asked() {
+            return;
+        }
         line.planted.inspect(|it| it.between_steps(&mut decided.batch, &mut one_is_lost));
-        let staged = loop {
-            if line.halt.asked() {
+        let mut waiting = Waiting { line, inbox, queue: &mut queue };
+        let staged = match stage.stage(decided, &mut waiting) {
+            Ok(staged) => staged,
+            Err(StageFailure::GaveUp(reason)) => {
+                line.give_up(name, &reason);
                 return;
             }
-            match stage.stage(decided) {
-                Ok(staged) => break staged,
-                Err((back, StageFailure::NoSpace(reason))) => {
-                    if !line.wait_for_room(name, &reason) {
-                        line.give_up(name, &reason);
-                        return;
-                    }
-                    decided = *back;
-                }
-                Err((_, StageFailure::Fatal(error))) => {
-                    line.fail(error);
-                    return;
-                }
+            Err(StageFailure::Fatal(error)) => {
+                line.fail(error);
+                return;
             }
         };
+        stage.unsettled.batch_is_through();
+        let _ = permits.try_send(());
         if next_step.send(staged).is_err() {
             return;
         }

@@ -1,12 +1,13 @@
 //! The ends of a pipe on trial: a source that hands over what a test gives, a sink that collects.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use event::batch::Offsets;
 use event::sink::{Guarantee, Rows, Sink, SinkError, SinkState, Staged, StagedOutput};
 use event::source::{Acker, BatchLimits, Received, Source, SourceError, Stop};
-use event::{Batch, Clock, Event, Extent, Offset, Outcome, Span, TestClock};
+use event::{Batch, BatchNumber, Clock, Event, Extent, Offset, Outcome, Span, TestClock};
 
 use crate::config::Given;
 
@@ -20,7 +21,7 @@ pub(super) struct Shelf(Arc<Mutex<Seen>>);
 #[derive(Default)]
 struct Seen {
     settled: Vec<Settled>,
-    delivered: Vec<Vec<u8>>,
+    delivered: BTreeMap<(BatchNumber, usize), Vec<u8>>,
 }
 
 /// An event that was acknowledged.
@@ -39,7 +40,10 @@ impl Shelf {
 
     /// Everything: what settled, and what was delivered.
     pub(super) fn take(&self) -> (Vec<Settled>, Vec<Vec<u8>>) {
-        self.with(|seen| (std::mem::take(&mut seen.settled), std::mem::take(&mut seen.delivered)))
+        self.with(|seen| {
+            let delivered = std::mem::take(&mut seen.delivered);
+            (std::mem::take(&mut seen.settled), delivered.into_values().collect())
+        })
     }
 }
 
@@ -159,12 +163,14 @@ impl Acker for ShelfAcker {
 /// A sink that keeps what it gets, or forgets it.
 pub(super) struct Collector {
     name: String,
+    /// Its bit of the routes.
+    number: u8,
     shelf: Option<Shelf>,
 }
 
 impl Collector {
-    pub(super) fn new(name: &str, shelf: Option<Shelf>) -> Collector {
-        Collector { name: name.to_owned(), shelf }
+    pub(super) fn new(name: &str, number: u8, shelf: Option<Shelf>) -> Collector {
+        Collector { name: name.to_owned(), number, shelf }
     }
 }
 
@@ -183,7 +189,12 @@ impl Sink for Collector {
 
     fn stage(&mut self, rows: &Rows<'_>) -> Result<Staged, SinkError> {
         if let Some(shelf) = &self.shelf {
-            let bodies = rows.iter().map(|(_, event)| rows.batch.body(event).to_vec());
+            // An event that goes to several sinks is delivered once, as the tests see it.
+            let first = rows
+                .iter()
+                .filter(|(_, event)| event.routes.trailing_zeros() == u32::from(self.number));
+            let bodies =
+                first.map(|(index, event)| ((rows.number, index), rows.batch.body(event).to_vec()));
             shelf.with(|seen| seen.delivered.extend(bodies));
         }
         Ok(Staged::nothing())

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use event::source::{Acker, BatchLimits, NoAck, Received, Source, SourceError, Stop};
 use event::{Outcome, TestClock};
 use journal::Disk;
+use pipe::engine::outlet::OutletKind;
 use pipe::engine::{BATCHES_IN_FLIGHT_MAX, PipeError, inline, threads};
 
 use crate::gate::{Verdict, gate};
@@ -27,7 +28,7 @@ fn p1_a_sink_error_stops_the_pipe_with_nothing_acknowledged() {
     let (sim, shared) = shared_disk(1);
     let mut opened = open(small(), &broker, 10, &shared, &TestClock::new(START_MS)).unwrap();
     let (gate, sink) = gate();
-    opened.parts.sinks[1] = sink;
+    opened.parts.outlets[1].kind = OutletKind::Staged(sink);
     gate.verdicts.send(Verdict::Fail).unwrap();
     let error = inline::run(opened.parts, &Stop::default()).unwrap_err();
     assert!(matches!(error, PipeError::Sink { .. }), "{error}");
@@ -68,7 +69,7 @@ fn p3_a_duplicate_never_shadows_an_undelivered_original() {
     let mut one = open(&first, &broker_one, 3, &shared, &clock).unwrap();
     let two = crate::world::add(&one.ledger, &second, &broker_two, 3, &shared, &clock).unwrap();
     let (gate, sink) = gate();
-    one.parts.sinks[0] = sink;
+    one.parts.outlets[0].kind = OutletKind::Staged(sink);
     let stop = Stop::default();
     std::thread::scope(|scope| {
         let original = scope.spawn(|| threads::run(one.parts, &stop).unwrap());
@@ -149,7 +150,7 @@ fn p6_a_slow_sink_pauses_the_source() {
     let broker = Broker::new(&numbered(0..100));
     let mut opened = open(small(), &broker, 2, &shared, &TestClock::new(START_MS)).unwrap();
     let (gate, sink) = gate();
-    opened.parts.sinks[0] = sink;
+    opened.parts.outlets[0].kind = OutletKind::Staged(sink);
     let stop = Stop::default();
     let parts = opened.parts;
     std::thread::scope(|scope| {

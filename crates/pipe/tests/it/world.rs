@@ -291,7 +291,7 @@ static SMALL: OnceLock<PipeConfig> = OnceLock::new();
 /// File sink and lake sink, a key, a filter, a type.
 pub(crate) fn small() -> &'static PipeConfig {
     SMALL.get_or_init(|| {
-        config(
+        let mut small = config(
             "pipe: app\n\
              source: { file: { path: in.ndjson } }\n\
              envelope: { type: $.type }\n\
@@ -301,7 +301,10 @@ pub(crate) fn small() -> &'static PipeConfig {
              - file: { path: /c/out/out.ndjson }\n\
              - lake: { path: /b/lake }\n\
              rejected: { path: /d/rejected/app.ndjson }\n",
-        )
+        );
+        // Apart, so that its folder's syncs don't stand in for others'.
+        small.dead_letter.store = Some("/e/dead".into());
+        small
     })
 }
 

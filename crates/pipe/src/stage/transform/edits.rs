@@ -9,7 +9,7 @@ use super::TransformFault;
 use crate::stage::cursor::Cursor;
 
 /// Changes to one payload, from front to back.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(in crate::stage) struct Edits {
     /// What is cut out of the payload, and where in `text` the replacement stands.
     cuts: Vec<(Range<usize>, Range<usize>)>,
@@ -55,26 +55,10 @@ impl Edits {
 
     /// Cuts bytes out, and puts in their place what `write` appends. Cuts come from front to back
     /// and don't overlap.
-    pub(in crate::stage) fn replace(
-        &mut self,
-        cut: Range<usize>,
-        write: impl FnOnce(&mut Vec<u8>),
-    ) {
+    pub(in crate::stage) fn replace(&mut self, cut: Range<usize>, write: impl FnOnce(&mut Vec<u8>)) {
         let start = self.text.len();
         write(&mut self.text);
         self.cuts.push((cut, start..self.text.len()));
-    }
-
-    /// Puts what `write` appends in the place of the whole payload.
-    pub(super) fn whole(
-        &mut self,
-        payload: &[u8],
-        write: impl FnOnce(&mut Vec<u8>) -> Result<(), TransformFault>,
-    ) -> Result<(), TransformFault> {
-        let start = self.text.len();
-        write(&mut self.text)?;
-        self.cuts.push((0..payload.len(), start..self.text.len()));
-        Ok(())
     }
 
     /// Appends the changed payload.
