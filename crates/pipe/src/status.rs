@@ -160,7 +160,7 @@ impl DeliveryStatus {
     pub fn died(&self, class: &str, events: u64) {
         let mut classes = locked(&self.dead_by_class);
         let known = classes.contains_key(class) || classes.len() < CLASSES_MAX;
-        let class = if known { class } else { OTHER_CLASS };
+        let class = if known && class.len() <= CLASS_BYTES_MAX { class } else { OTHER_CLASS };
         if let Some(count) = classes.get_mut(class) {
             *count += events;
         } else {
@@ -177,6 +177,9 @@ impl DeliveryStatus {
 
 /// Classes of deaths with counts of their own.
 pub const CLASSES_MAX: usize = 64;
+
+/// A longer class counts with the others; bytes.
+const CLASS_BYTES_MAX: usize = 64;
 
 /// Where the others count.
 pub const OTHER_CLASS: &str = "other";

@@ -26,6 +26,13 @@ pub struct ConfigError {
     pub message: String,
     /// What to do about it, most useful first.
     pub help: Vec<String>,
+    /// How it is shown.
+    shown: Box<Shown>,
+}
+
+/// How a mistake is shown, beside its words. Apart, so that an error is cheap to hand on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Shown {
     /// What another part says of it, line by line; shown as it is.
     details: Vec<String>,
     /// Whether the config is good all the same.
@@ -45,10 +52,7 @@ impl ConfigError {
             column: 0,
             message: message.into(),
             help: Vec::new(),
-            details: Vec::new(),
-            warning: false,
-            text: String::new(),
-            width: 0,
+            shown: Box::default(),
         }
     }
 
@@ -57,8 +61,11 @@ impl ConfigError {
         ConfigError {
             line: place.line,
             column: place.column + 1,
-            text: secret::hidden(source.line(place.line)),
-            width: place.width,
+            shown: Box::new(Shown {
+                text: secret::hidden(source.line(place.line)),
+                width: place.width,
+                ..Shown::default()
+            }),
             ..ConfigError::of_file(&source.path, message)
         }
     }
@@ -71,13 +78,15 @@ impl ConfigError {
 
     /// Adds what another part says of it.
     pub(crate) fn details<'t>(&mut self, lines: impl IntoIterator<Item = &'t str>) -> &mut Self {
-        self.details.extend(lines.into_iter().map(|line| line.chars().map(visible).collect()));
+        self.shown
+            .details
+            .extend(lines.into_iter().map(|line| line.chars().map(visible).collect()));
         self
     }
 
     /// The shown part of the line, and how many characters stand before the caret in it.
     fn shown(&self) -> (String, usize) {
-        let chars: Vec<char> = self.text.chars().map(visible).collect();
+        let chars: Vec<char> = self.shown.text.chars().map(visible).collect();
         let caret = self.column.saturating_sub(1);
         if chars.len() <= LINE_SHOWN_CHARS {
             return (chars.into_iter().collect(), caret);
@@ -101,7 +110,7 @@ fn visible(c: char) -> char {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}: {}", if self.warning { "warning" } else { "error" }, self.message)?;
+        writeln!(f, "{}: {}", if self.shown.warning { "warning" } else { "error" }, self.message)?;
         let file = self.file.display();
         let number = self.line.to_string();
         let gutter = if self.line == 0 { "" } else { &" ".repeat(number.len()) };
@@ -110,13 +119,13 @@ impl fmt::Display for ConfigError {
         } else {
             let (shown, before) = self.shown();
             let room = shown.chars().count().saturating_sub(before).max(1);
-            let carets = "^".repeat(self.width.clamp(1, room));
+            let carets = "^".repeat(self.shown.width.clamp(1, room));
             writeln!(f, "{gutter}--> {file}:{}:{}", self.line, self.column)?;
             writeln!(f, "{gutter} |")?;
             writeln!(f, "{number} | {shown}")?;
             writeln!(f, "{gutter} | {}{carets}", " ".repeat(before))?;
         }
-        for detail in &self.details {
+        for detail in &self.shown.details {
             writeln!(f, "{gutter} = {detail}")?;
         }
         for help in &self.help {
@@ -189,7 +198,8 @@ impl<'a> Problems<'a> {
         for place in &self.covered {
             for error in self.errors.iter_mut().chain(&mut self.warnings) {
                 if error.line == place.line {
-                    error.text = secret::covered(&error.text, place.column, place.width);
+                    error.shown.text =
+                        secret::covered(&error.shown.text, place.column, place.width);
                 }
             }
         }
@@ -206,7 +216,7 @@ impl<'a> Problems<'a> {
     /// Adds something that is allowed and probably not meant, with what to do about it.
     pub(crate) fn warn(&mut self, place: Place, message: impl Into<String>, help: &str) {
         let mut warning = ConfigError::at(self.source, place, message);
-        warning.warning = true;
+        warning.shown.warning = true;
         warning.help(help);
         self.warnings.push(warning);
     }

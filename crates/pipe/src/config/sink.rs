@@ -233,10 +233,9 @@ fn one(
         "http" => call::sink(section, problems).map(SinkKind::Http),
         _ => Some(SinkKind::Stdout),
     };
-    let matches = match section.entry("match") {
-        Some(_) => Some(pattern::build(section, "match", PatternKind::EventBridge, problems)),
-        None => None,
-    };
+    let matches = section
+        .entry("match")
+        .map(|_| pattern::build(section, "match", PatternKind::EventBridge, problems));
     let dead_letter = dead_letter::of_sink(pipe, section, &defaults.dead_letter, problems);
     let name = match section.entry("name") {
         Some(_) => section.text("name")?.to_owned(),
