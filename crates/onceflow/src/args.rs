@@ -129,6 +129,15 @@ pub(crate) enum RawCommand {
         #[arg(long, value_name = "N", default_value = "1000000")]
         events: String,
     },
+    /// Runs pipes in child processes on a copy of their state, kills them and lets their disk fail,
+    /// and shows that nothing is lost, twice or miscounted
+    Prove(Box<RawProve>),
+    /// One life of a proof's pipes
+    #[command(hide = true)]
+    ProveChild {
+        /// What it does, as JSON
+        life: String,
+    },
     /// Prints docs/config.md
     #[command(hide = true)]
     ConfigDocs,
@@ -192,6 +201,42 @@ pub(crate) struct RawGenerate {
     /// Prints the summary as JSON to standard output
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RawProve {
+    /// Files with pipes
+    #[arg(required = true, value_name = "PIPE.yaml")]
+    pub(crate) pipes: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) data_dir: RawDataDir,
+    /// Events to feed, one a line; by default they are made after the pipes' own tests
+    #[arg(long, value_name = "FILE", conflicts_with = "generate")]
+    pub(crate) events: Option<PathBuf>,
+    /// A description of events to feed, as `generate` takes it
+    #[arg(long, value_name = "EVENT_CONFIG.yml")]
+    pub(crate) generate: Option<PathBuf>,
+    /// Ends after so many kills, and as many faults as --faults says
+    #[arg(long, value_name = "N")]
+    pub(crate) kills: Option<u64>,
+    /// Ends after so many I/O errors, and as many kills as --kills says
+    #[arg(long, value_name = "N")]
+    pub(crate) faults: Option<u64>,
+    /// Ends after this time; 60s by default where neither --kills nor --faults is given
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) time: Option<String>,
+    /// The same seed makes the same events and goes through the same faults
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Builds a breakage in, which must be found
+    #[arg(long, value_name = "NAME")]
+    pub(crate) plant: Option<String>,
+    /// Keeps the folder in which it worked
+    #[arg(long)]
+    pub(crate) keep: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -11,14 +11,17 @@ use crate::args::{RawArgs, RawCommand, RawDataDir, RawOutcome, RawServe};
 use crate::commands::serve;
 use crate::exit::Failure;
 use crate::generate;
+use crate::prove;
 
 /// Most events of one `generate`.
 const EVENTS_MAX: u64 = 1_000_000_000_000;
 
 /// Words that have a meaning (see the design) but no program yet.
-const LATER: [&str; 6] = ["top", "dedup", "dead", "archive", "sql", "prove"];
-const COMMANDS: [&str; 10] =
-    ["run", "serve", "compact", "check", "test", "schema", "generate", "report", "tap", "demo"];
+const LATER: [&str; 5] = ["top", "dedup", "dead", "archive", "sql"];
+const COMMANDS: [&str; 11] = [
+    "run", "serve", "compact", "check", "test", "schema", "generate", "report", "tap", "prove",
+    "demo",
+];
 
 /// What to do.
 #[derive(Debug)]
@@ -33,6 +36,8 @@ pub(crate) enum Command {
     Report { data_dir: PathBuf, json: bool },
     Tap { data_dir: PathBuf, filter: TapFilter, limit: Option<u64> },
     Demo { dir: Option<PathBuf>, events: u64 },
+    Prove(Box<prove::Asked>),
+    ProveChild { life: String },
     ConfigDocs,
 }
 
@@ -68,6 +73,8 @@ impl Command {
                 }
                 Command::Demo { dir, events }
             }
+            RawCommand::Prove(raw) => Command::Prove(Box::new(prove::Asked::new(*raw)?)),
+            RawCommand::ProveChild { life } => Command::ProveChild { life },
             RawCommand::ConfigDocs => Command::ConfigDocs,
             RawCommand::Other(words) => return Err(other(&words)),
         })
@@ -95,7 +102,7 @@ fn serve(raw: RawServe) -> Result<serve::Asked, Failure> {
 }
 
 /// `--data-dir`, else `onceflow-data` next to the first config, else here.
-fn data_folder(raw: RawDataDir, pipes: &[PathBuf]) -> PathBuf {
+pub(crate) fn data_folder(raw: RawDataDir, pipes: &[PathBuf]) -> PathBuf {
     raw.data_dir.unwrap_or_else(|| {
         let next_to = pipes.first().and_then(|pipe| pipe.parent()).unwrap_or(Path::new(""));
         next_to.join("onceflow-data")

@@ -18,6 +18,7 @@ mod note;
 mod pages;
 mod print;
 mod progress;
+mod prove;
 mod running;
 mod signals;
 mod summary;
@@ -69,6 +70,8 @@ fn start(raw: RawArgs) -> Result<Exit, Failure> {
         Command::Report { data_dir, json } => commands::report::report(&data_dir, json, &clock),
         Command::Tap { data_dir, filter, limit } => tap::tap(&data_dir, &filter, limit),
         Command::Demo { dir, events } => demo::demo(dir, events, &clock),
+        Command::Prove(asked) => commands::prove::prove(&asked, &moving),
+        Command::ProveChild { life } => prove::child::live(&life, &clock),
         Command::ConfigDocs => commands::schema::docs(),
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod check;
 pub(crate) mod compact;
 pub(crate) mod generate;
+pub(crate) mod prove;
 pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod schema;

@@ -28,5 +28,5 @@ pub(crate) use order::{Amount, Order};
 pub(crate) use pace::{Pace, RealTime, Stopwatch};
 pub(crate) use read::{field_name, load};
 pub(crate) use spec::{FieldName, Spec};
-pub(crate) use template::Late;
+pub(crate) use template::{Item, Late, Sort};
 pub(crate) use wire::{Delivery, Target, send};
