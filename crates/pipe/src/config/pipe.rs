@@ -1,6 +1,6 @@
 //! A pipe, checked.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::archive;
 use super::check::{self, At};
@@ -94,6 +94,27 @@ impl PipeConfig {
         self.source.is_embedded()
             || self.sinks.iter().any(embedded)
             || self.dead_letter_queues().next().is_some()
+    }
+
+    /// The folder of its archive, if it has one.
+    #[must_use]
+    pub fn archive_folder(&self, data_dir: &Path) -> Option<PathBuf> {
+        let archive = self.archive.as_ref()?;
+        Some(archive.path.clone().unwrap_or_else(|| data_dir.join("archive").join(&self.pipe)))
+    }
+
+    /// The folders of its dead letters, each once, with the bytes that it may hold.
+    #[must_use]
+    pub fn dead_letter_folders(&self, data_dir: &Path) -> Vec<(PathBuf, u64)> {
+        let of_sinks = self.sinks.iter().filter_map(|sink| sink.dead_letter.as_ref());
+        let mut folders: Vec<(PathBuf, u64)> = Vec::new();
+        for letters in std::iter::once(&self.dead_letter).chain(of_sinks) {
+            let folder = letters.store.clone().unwrap_or_else(|| data_dir.join("dead"));
+            if folders.iter().all(|(other, _)| *other != folder) {
+                folders.push((folder, letters.store_bytes_max));
+            }
+        }
+        folders
     }
 
     /// The queues of the embedded broker that get its dead letters; one may come twice.
