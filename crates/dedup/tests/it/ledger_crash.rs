@@ -64,6 +64,8 @@ fn the_stream_crosses_merges_expiry_and_dropped_segments() {
     let kept: u64 = state.runs.iter().map(|run| run.count).sum();
     assert!(kept > 0 && kept < state.scopes[0].keys_committed, "keys were forgotten");
     assert!(state.scopes[0].forgotten_through_ms > i64::MIN);
+    let crossings = world.crossings();
+    assert!(crossings.iter().all(|&count| count > 0), "{crossings:?}");
     let files = disk.files();
     assert!(files.iter().all(|(path, _)| !path.ends_with("00000000000000000001.journal")));
 }

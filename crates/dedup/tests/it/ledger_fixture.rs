@@ -1,16 +1,19 @@
 //! A ledger of format 1, frozen: whatever changes, this program goes on reading it.
 //!
 //! It was written by this test with `DEDUP_WRITE_FIXTURE=1`; never write it again over an old one.
+//! Beside it lies one with what came later: letters, a source of replays, minutes that don't
+//! balance.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dedup::ledger::{
-    Ledger, LedgerOptions, LedgerState, MessageIdChange, MinuteBucket, ParkedChange, Tally,
-    read_only,
+    Ledger, LedgerOptions, LedgerState, LetterChange, MessageIdChange, MinuteBucket, ParkedChange,
+    PipeLedger, Settlement, Tally, read_only,
 };
+use dedup::state::{Letter, LetterKey};
 use event::sink::{FileState, StagedFile, StagedOutput};
-use event::{BatchNumber, Epoch, Fate, LedgerId, TestClock};
+use event::{BatchNumber, Death, Epoch, Fate, LedgerId, Replay, Replayed, TestClock};
 use journal::RealDisk;
 
 use crate::ledger_kit::*;
@@ -120,6 +123,112 @@ fn a_ledger_of_format_1_goes_on() {
     send(&pipe, &[100], 32, NOW_MS).unwrap();
     ledger.checkpoint().unwrap();
     ledger.close().unwrap();
+}
+
+fn folder_with_letters() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/v1-letters")
+}
+
+fn open_for_letters(dir: &Path) -> Arc<Ledger> {
+    let options = LedgerOptions { lock: true, onceflow_version: "0.5.0".into(), ..options() };
+    Ledger::open(Arc::new(RealDisk::new()), dir, options, Arc::new(TestClock::new(NOW_MS))).unwrap()
+}
+
+/// Commits a batch of three events of which the last dies, and what its record says besides.
+fn commit_dead(pipe: &PipeLedger, first: u64, more: impl FnOnce(&mut Settlement<'_>)) {
+    let number = pipe.next_batch();
+    let mut events = batch(&[u128::from(first), 2000, 1000 + u128::from(first)], first, NOW_MS);
+    pipe.reserve(number, &mut events);
+    events.kill(2, Death::default());
+    let mut settlement = settlement(number, &events, Vec::new());
+    let (id, deterministic) = (first.into(), first.is_multiple_of(20));
+    settlement.letters = vec![LetterChange::Add { id, event: 2, deterministic, sinks: 0b10 }];
+    more(&mut settlement);
+    pipe.commit(&settlement).wait().unwrap();
+}
+
+fn write_with_letters(dir: &Path) {
+    let ledger = open_for_letters(dir);
+    let pipe = app(&ledger).unwrap();
+    commit_dead(&pipe, 10, |_| ());
+    commit_dead(&pipe, 20, |settlement| settlement.counters.minutes[0].1.received += 1);
+    // A copy of the first one is delivered.
+    send(&pipe, &[1010], 30, NOW_MS).unwrap();
+    ledger.checkpoint().unwrap();
+    commit_dead(&pipe, 40, |settlement| settlement.counters.expired = 3);
+    commit_dead(&pipe, 50, |_| ());
+    ledger.remove_letters("app", &[50]).unwrap();
+    let mut again = batch(&[1020], 60, NOW_MS);
+    let replayed = Replayed { letter: Some(20), recorded_ms: Some(NOW_MS), ..Replayed::default() };
+    again.replay = Some(Box::new(Replay { id: "r".into(), events: vec![replayed] }));
+    let number = pipe.next_batch();
+    pipe.reserve(number, &mut again);
+    let mut replay = settlement(number, &again, Vec::new());
+    replay.letters = vec![LetterChange::Remove { id: 20 }];
+    pipe.commit(&replay).wait().unwrap();
+    drop(pipe);
+    ledger.close().unwrap();
+}
+
+#[test]
+fn a_ledger_with_letters_is_read_and_goes_on() {
+    let folder = folder_with_letters();
+    if std::env::var_os("DEDUP_WRITE_FIXTURE").is_some() {
+        write_with_letters(&folder);
+    }
+    let state = read_only(&RealDisk::new(), &folder).unwrap();
+    let letters = &state.pipes[0].letters;
+    assert_eq!(letters.keys().copied().collect::<Vec<_>>(), [10, 40]);
+    let key = |key, body_hash| LetterKey { scope: 0, key, window_ms: 600_000, body_hash };
+    let expected = |number: u64, deterministic_under, superseded| Letter {
+        received_ms: NOW_MS,
+        recorded_ms: NOW_MS,
+        key: Some(key(1000 + u128::from(number), 1000 + number)),
+        deterministic_under,
+        sinks: vec![1],
+        superseded,
+    };
+    assert_eq!(letters[&10], expected(10, None, true));
+    assert_eq!(letters[&40], expected(40, Some(99), false));
+    let names: Vec<_> = state.sources.iter().map(|source| source.name.as_str()).collect();
+    assert_eq!(names, ["source of app", "replay:app"]);
+    assert_eq!(state.sources[0].expired, 3);
+    let imbalance = state.imbalance();
+    assert_eq!((imbalance.len(), imbalance[0].batch), (1, BatchNumber(2)));
+
+    let dir = tempfile::tempdir().unwrap();
+    copy(&folder, dir.path());
+    let ledger = open_for_letters(dir.path());
+    let pipe = app(&ledger).unwrap();
+    assert_eq!(pipe.letters(), *letters);
+    let fates = probe(&pipe, &[1010, 1020, 1040, 1050], NOW_MS);
+    assert_eq!(fates, [Fate::Duplicate, Fate::Duplicate, Fate::Duplicate, Fate::Deliver]);
+    ledger.checkpoint().unwrap();
+    ledger.close().unwrap();
+}
+
+/// The records of a folder's journal, and its key runs.
+fn bytes(dir: &Path) -> (Vec<Vec<u8>>, Vec<u8>) {
+    let mut records = Vec::new();
+    let journal = dir.join("ledger/journal");
+    journal::read_only(&RealDisk::new(), &journal, &mut |_, bytes| {
+        records.push(bytes.to_vec());
+        Ok(())
+    })
+    .unwrap();
+    (records, std::fs::read(dir.join("ledger/runs/1-0.run")).unwrap())
+}
+
+#[test]
+fn what_is_written_today_is_the_frozen_ledger_byte_for_byte() {
+    let dir = tempfile::tempdir().unwrap();
+    write_with_letters(dir.path());
+    let ((records, run), (frozen, frozen_run)) = (bytes(dir.path()), bytes(&folder_with_letters()));
+    assert_eq!((records.len(), &run), (frozen.len(), &frozen_run));
+    for (number, (written, frozen)) in records.iter().zip(&frozen).enumerate() {
+        assert_eq!(written, frozen, "record {number}");
+    }
+    assert!(records.len() >= 9);
 }
 
 fn copy(from: &Path, to: &Path) {

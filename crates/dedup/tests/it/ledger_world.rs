@@ -2,32 +2,60 @@
 //! reference of what must be there after any crash.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use dedup::ledger::{Ledger, LedgerState, MinuteBucket, PipeLedger, Tally};
+use dedup::ledger::{
+    LedgerState, Left, LetterChange, MinuteBucket, ParkedChange, PipeLedger, Tally,
+};
 use dedup::scope::DedupClock;
-use event::sink::{SinkState, StagedFile, StagedOutput};
-use event::{Batch, BatchNumber, Fate, Outcome, TestClock};
-use journal::{Disk, DiskFile, SimDisk, SyncPoint};
+use dedup::state::{ParkedEvent, PipeState};
+use event::batch::{Extent, Offsets};
+use event::sink::StagedOutput;
+use event::{Batch, BatchNumber, Death, Event, Fate, Offset, Outcome, TestClock};
+use journal::SimDisk;
 
 use crate::ledger_kit::*;
+use crate::ledger_records;
+use crate::ledger_sink::Sink;
 
 const BATCH_EVENTS: usize = 5;
-const BATCHES_OF_FILE: u64 = 3;
 const CHECKPOINT_EVERY: u64 = 3;
 /// After this batch the ledger is closed in order, and opened again.
 const CLOSE_AFTER: u64 = 7;
-const ROW_BYTES: usize = 8;
-const OUT: &str = "/out";
+/// Before every such batch letters are purged, with nothing in flight.
+const PURGE_EVERY: u64 = 4;
+/// So many batches after it, a batch's record ends the letters of what died of something transient.
+const ENDED_AFTER: u64 = 6;
+/// So many batches after it was parked, an event is delivered.
+const PARKED_FOR: u64 = 3;
 
 pub(crate) type Failed = String;
 
 /// A known stream, and what must become of it.
 pub(crate) struct World {
     events: Vec<(u128, i64, i64)>,
-    delivered: Vec<bool>,
+    ends: Vec<End>,
+}
+
+/// What must become of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Delivered,
+    Duplicate,
+    /// Its letter has its index as id.
+    Dies {
+        deterministic: bool,
+    },
+    /// Parked with its index as id, and delivered [`PARKED_FOR`] batches later.
+    Parked,
+}
+
+/// A batch that is decided.
+pub(crate) struct Ahead {
+    number: u64,
+    pub(crate) batch: Batch,
+    /// The index of each of its events in the stream.
+    pub(crate) ids: Vec<u64>,
+    counted: bool,
 }
 
 /// What the pipe was told is done, over all its lives.
@@ -60,31 +88,110 @@ impl World {
                 (u128::from(key) << 64 | 5, time, windows[key as usize % 3])
             })
             .collect();
-        // The naive reference: a list of what was let through, looked at from front to back.
-        let mut through: Vec<(u128, i64, i64)> = Vec::new();
-        let mut delivered = Vec::new();
-        for &(key, time, window) in &events {
-            let same = |&(k, t, w): &(u128, i64, i64)| k == key && time.abs_diff(t) < w as u64;
-            let new = !through.iter().any(same);
-            if new {
-                through.push((key, time, window));
+        let mut world = Self { ends: vec![End::Duplicate; events.len()], events };
+        world.decide();
+        world
+    }
+
+    /// The naive reference: a list of what was let through, looked at from front to back.
+    fn decide(&mut self) {
+        let mut through: Vec<(u128, i64, i64, u64)> = Vec::new();
+        for at in 0..self.events.len() {
+            let (key, time, window) = self.events[at];
+            if at.is_multiple_of(BATCH_EVENTS) {
+                let purged = self.purged_before(batch_of(at as u64));
+                through.retain(|(.., id)| !purged.contains(id));
             }
-            delivered.push(new);
+            let reached =
+                |&(k, t, w, _): &(u128, i64, i64, u64)| k == key && time.abs_diff(t) < w as u64;
+            if through.iter().any(reached) {
+                continue;
+            }
+            let near = |&other: &usize| {
+                other != at
+                    && self.events[other].0 == key
+                    && batch_of(other as u64).abs_diff(batch_of(at as u64)) <= 1
+            };
+            let is_alone = !(0..self.events.len()).any(|other| near(&other));
+            let of_key = self.events.iter().filter(|event| event.0 == key).count();
+            self.ends[at] = match at % 12 {
+                1 | 4 => End::Dies { deterministic: true },
+                // Whether a copy that is decided before the death is one depends on timing.
+                2 | 7 | 9 if is_alone => End::Dies { deterministic: false },
+                _ if of_key == 1 => End::Parked,
+                _ => End::Delivered,
+            };
+            if self.ends[at] != (End::Dies { deterministic: false }) {
+                through.push((key, time, window, at as u64));
+            }
         }
-        Self { events, delivered }
+    }
+
+    /// The letters that are purged before a batch is decided: of every fourth, those of what would
+    /// die again and is two batches back.
+    fn purged_before(&self, number: u64) -> Vec<u64> {
+        let purges = number - number % PURGE_EVERY;
+        let old = |id: &u64| batch_of(*id) + 2 <= purges;
+        let dies = |id: &u64| self.ends[*id as usize] == (End::Dies { deterministic: true });
+        (0..self.events.len() as u64).filter(|id| dies(id) && old(id)).collect()
+    }
+
+    /// The letters that the record of a batch ends: of things transient, [`ENDED_AFTER`] back.
+    fn ended_by(&self, number: u64) -> Vec<u64> {
+        let ended = |id: &u64| batch_of(*id) + ENDED_AFTER == number;
+        let dies = |id: &u64| self.ends[*id as usize] == (End::Dies { deterministic: false });
+        (0..self.events.len() as u64).filter(|id| dies(id) && ended(id)).collect()
+    }
+
+    /// The parked events that come again with a batch.
+    fn unparked_with(&self, number: u64) -> Vec<u64> {
+        let parked = |id: &u64| self.ends[*id as usize] == End::Parked;
+        let with = |id: &u64| batch_of(*id) + PARKED_FOR == number;
+        (0..self.events.len() as u64).filter(|id| parked(id) && with(id)).collect()
     }
 
     fn batches(&self) -> u64 {
         self.events.len().div_ceil(BATCH_EVENTS) as u64
     }
 
-    /// Rows that the first batches must have delivered.
-    fn rows(&self, batches: u64) -> Vec<u64> {
-        let events = (batches as usize * BATCH_EVENTS).min(self.events.len());
-        (0..events).filter(|&i| self.delivered[i]).map(|i| i as u64).collect()
+    /// How many events die for good, die of something transient, are parked, and are delivered as
+    /// copies of one that died: of something transient, and of one whose letter was purged.
+    pub(crate) fn crossings(&self) -> [u64; 5] {
+        let all = self.batches();
+        let copies = |of: End| {
+            let is_copy = |&at: &usize| {
+                let (key, time, window) = self.events[at];
+                let original = (0..at).rev().find(|&other| {
+                    let (k, t, _) = self.events[other];
+                    k == key && time.abs_diff(t) < window as u64 && self.ends[other] == of
+                });
+                self.ends[at] == End::Delivered && original.is_some()
+            };
+            (0..self.events.len()).filter(is_copy).count() as u64
+        };
+        let (dies, fails) = (End::Dies { deterministic: true }, End::Dies { deterministic: false });
+        let count = |of: End| self.count(all, |end| end == of);
+        [count(dies), count(fails), count(End::Parked), copies(fails), copies(dies)]
     }
 
-    fn batch(&self, number: u64, now_ms: i64) -> Batch {
+    /// How many events of the first batches end in a way.
+    fn count(&self, batches: u64, end: impl Fn(End) -> bool) -> u64 {
+        let events = (batches as usize * BATCH_EVENTS).min(self.events.len());
+        self.ends[..events].iter().filter(|of| end(**of)).count() as u64
+    }
+
+    /// Rows that the first batches must have delivered.
+    fn rows(&self, batches: u64) -> Vec<u64> {
+        let of_batch = |number: u64| {
+            let own = (number - 1) * BATCH_EVENTS as u64..number * BATCH_EVENTS as u64;
+            let own = own.filter(|&id| self.ends.get(id as usize) == Some(&End::Delivered));
+            own.chain(self.unparked_with(number)).collect::<Vec<u64>>()
+        };
+        (1..=batches).flat_map(of_batch).collect()
+    }
+
+    /// A batch as it is received, with the parked events that come again.
+    fn batch(&self, number: u64, now_ms: i64, parked: &BTreeMap<u64, ParkedEvent>) -> Ahead {
         let first = (number as usize - 1) * BATCH_EVENTS;
         let events = &self.events[first..(first + BATCH_EVENTS).min(self.events.len())];
         let keys: Vec<u128> = events.iter().map(|event| event.0).collect();
@@ -93,7 +200,87 @@ impl World {
             event.event_ms = time;
             event.window_ms = window_ms;
         }
-        batch
+        let mut ids: Vec<u64> = (first as u64..).take(events.len()).collect();
+        for id in self.unparked_with(number) {
+            let parked = &parked[&id];
+            let first_event = batch.events.len() as u32;
+            batch.events.push(Event {
+                key: parked.key,
+                window_ms: parked.window_ms,
+                event_ms: parked.event_ms,
+                body_hash: parked.body_hash,
+                ..Event::default()
+            });
+            batch.extents.push(Extent {
+                shard: parked.shard.clone(),
+                first_event,
+                events_received: 0,
+                received_ms: parked.received_ms,
+                broker_ms: Vec::new(),
+                offsets: Offsets::Nowhere(vec![parked.position.0]),
+                start: Offset::ZERO,
+                end: Offset::ZERO,
+                mark: None,
+            });
+            ids.push(id);
+        }
+        Ahead { number, batch, ids, counted: false }
+    }
+
+    /// Some events die, and some are parked, after the batch was decided.
+    fn fail(
+        &self,
+        pipe: &PipeLedger,
+        ahead: &mut Ahead,
+        parked: &mut BTreeMap<u64, ParkedEvent>,
+    ) -> Result<(), Failed> {
+        let extent = ahead.batch.extents[0].clone();
+        for (index, &id) in ahead.ids.iter().enumerate() {
+            let event = ahead.batch.events[index];
+            let again = batch_of(id) != ahead.number;
+            let expected = match self.ends[id as usize] {
+                End::Duplicate => Fate::Duplicate,
+                _ => Fate::Deliver,
+            };
+            if event.fate != expected {
+                return Err(format!("event {id} came to {:?}, not {expected:?}", event.fate));
+            }
+            match self.ends[id as usize] {
+                End::Dies { .. } => ahead.batch.kill(index, Death::default()),
+                End::Parked if !again => {
+                    let (shard, start) = (extent.shard.clone(), Offset::from(id));
+                    let received_ms = extent.received_ms;
+                    let left =
+                        Left { event, shard: shard.clone(), start, received_ms, holds: true };
+                    pipe.leave(BatchNumber(ahead.number), &[left]);
+                    ahead.batch.events[index].fate = Fate::Parked;
+                    let position = (start, start.next());
+                    let whole = ledger_records::parked(id);
+                    let (key, body_hash) = (event.key, event.body_hash);
+                    let (recorded_ms, window_ms) = (event.recorded_ms, event.window_ms);
+                    let event_ms = event.event_ms;
+                    parked.insert(
+                        id,
+                        ParkedEvent {
+                            shard,
+                            position,
+                            received_ms,
+                            key,
+                            body_hash,
+                            recorded_ms,
+                            window_ms,
+                            event_ms,
+                            ..whole
+                        },
+                    );
+                }
+                End::Parked => {
+                    parked.remove(&id);
+                }
+                End::Delivered | End::Duplicate => {}
+            }
+        }
+        Ok(())
     }
 
     /// Runs the pipe to its end, through an orderly restart, checking at each start that what is
@@ -116,18 +303,30 @@ impl World {
         if rows != self.rows(committed) {
             return Err(format!("rows of {committed} batches: {rows:?}"));
         }
-        let mut ahead: VecDeque<(u64, Batch, bool)> = VecDeque::new();
+        let mut parked: BTreeMap<u64, ParkedEvent> =
+            pipe.restore_parked().into_iter().map(|event| (event.id, event)).collect();
+        let mut ahead: VecDeque<Ahead> = VecDeque::new();
         let mut published = 0;
         for number in committed + 1..=self.batches() {
-            let decided = ahead.back().map_or(number, |(last, ..)| last + 1);
+            let decided = ahead.back().map_or(number, |last| last.number + 1);
             for number in decided..=(number + 1).min(self.batches()) {
-                let mut batch = self.batch(number, event::Clock::now_ms(&clock));
-                pipe.reserve(BatchNumber(number), &mut batch);
-                ahead.push_back((number, batch, false));
+                if number.is_multiple_of(PURGE_EVERY) {
+                    if !ahead.is_empty() {
+                        break;
+                    }
+                    let purged = self.purged_before(number).into_iter().map(u128::from);
+                    let purged: Vec<u128> = purged.collect();
+                    ledger.remove_letters("app", &purged).map_err(failed)?;
+                }
+                let now_ms = event::Clock::now_ms(&clock);
+                let mut next = self.batch(number, now_ms, &parked);
+                pipe.reserve(BatchNumber(number), &mut next.batch);
+                ahead.push_back(next);
             }
-            let staged = sink.stage(&pipe, number, &ahead[0].1)?;
+            self.fail(&pipe, &mut ahead[0], &mut parked)?;
+            let staged = sink.stage(&pipe, number, &ahead[0])?;
             done.begun = done.begun.max(number);
-            self.commit(&pipe, &mut ahead, staged.clone())?;
+            self.commit(&pipe, &mut ahead, &parked, staged.clone())?;
             done.batches = done.batches.max(number);
             done.published = done.published.max(published);
             sink.publish(&staged)?;
@@ -148,27 +347,64 @@ impl World {
     }
 
     /// Commits the first batch; what it says of counters includes batches that were received and
-    /// are in flight.
+    /// are in flight, and parked events.
     fn commit(
         &self,
         pipe: &PipeLedger,
-        ahead: &mut VecDeque<(u64, Batch, bool)>,
+        ahead: &mut VecDeque<Ahead>,
+        parked: &BTreeMap<u64, ParkedEvent>,
         staged: StagedOutput,
     ) -> Result<(), Failed> {
-        let minute = MinuteBucket::of(ahead[0].1.extents[0].received_ms);
-        let mut tally = Tally::default();
-        for (_, batch, counted) in ahead.iter_mut().filter(|(.., counted)| !counted) {
-            tally.received += u64::from(batch.extents[0].events_received);
-            *counted = true;
+        let mut minutes: Vec<(MinuteBucket, Tally)> = Vec::new();
+        for ahead in ahead.iter_mut().filter(|ahead| !ahead.counted) {
+            let extent = &ahead.batch.extents[0];
+            let received = u64::from(extent.events_received);
+            let tally = Tally { received, ..Tally::default() };
+            minutes.push((MinuteBucket::of(extent.received_ms), tally));
+            ahead.counted = true;
         }
-        let (number, batch, _) = ahead.pop_front().unwrap();
-        for event in &batch.events {
-            tally.add_outcome(event.fate.outcome().ok_or("an event waits")?, 1);
-        }
-        let in_flight = ahead.iter().map(|(_, batch, _)| batch.events.len() as u64).sum();
+        let Ahead { number, batch, ids, .. } = ahead.pop_front().unwrap();
         let mut settlement = settlement(BatchNumber(number), &batch, vec![(0, staged)]);
-        settlement.counters.minutes = vec![(minute, tally)];
-        settlement.counters.in_flight = vec![(minute, in_flight)];
+        for (extent, range) in batch.extent_ranges() {
+            let mut tally = Tally::default();
+            for event in &batch.events[range] {
+                match (event.fate.outcome(), event.fate) {
+                    (Some(outcome), _) => tally.add_outcome(outcome, 1),
+                    (None, Fate::Parked) => {}
+                    (None, fate) => return Err(format!("an event is {fate:?}")),
+                }
+            }
+            minutes.push((MinuteBucket::of(extent.received_ms), tally));
+        }
+        let mut in_flight: Vec<(MinuteBucket, u64)> =
+            parked.values().map(|parked| (parked.minute(), 1)).collect();
+        in_flight.extend(ahead.iter().map(|ahead| {
+            let extent = &ahead.batch.extents[0];
+            (MinuteBucket::of(extent.received_ms), u64::from(extent.events_received))
+        }));
+        settlement.counters.minutes = minutes;
+        settlement.counters.in_flight = in_flight;
+        let extent = &batch.extents[0];
+        settlement.positions[0].ranges = vec![(extent.start, extent.end)];
+        for (event, &id) in ids.iter().enumerate() {
+            let event = event as u32;
+            match (self.ends[id as usize], batch_of(id) == number) {
+                (End::Dies { deterministic }, _) => settlement.letters.push(LetterChange::Add {
+                    id: id.into(),
+                    event,
+                    deterministic,
+                    sinks: 0b10,
+                }),
+                (End::Parked, true) => {
+                    let whole = Box::new(parked[&id].clone());
+                    settlement.parked.push(ParkedChange::Add(whole));
+                }
+                (End::Parked, false) => settlement.parked.push(ParkedChange::Remove { id }),
+                _ => {}
+            }
+        }
+        let ended = self.ended_by(number).into_iter();
+        settlement.letters.extend(ended.map(|id| LetterChange::Remove { id: id.into() }));
         pipe.commit(&settlement).wait().map_err(failed)
     }
 
@@ -192,9 +428,16 @@ impl World {
         }
         let rows = self.rows(committed).len() as u64;
         let total = outcome(state, Outcome::Delivered);
-        if total != rows || outcome(state, Outcome::Duplicate) != events - rows {
+        let duplicates = self.count(committed, |end| end == End::Duplicate);
+        let dead = self.count(committed, |end| matches!(end, End::Dies { .. }));
+        if total != rows
+            || outcome(state, Outcome::Duplicate) != duplicates
+            || outcome(state, Outcome::Dead) != dead
+            || pipe.parked.len() as u64 != events - rows - duplicates - dead
+        {
             return Err(format!("{total} delivered of {committed} batches, not {rows}"));
         }
+        self.check_letters(pipe, committed)?;
         if state.scopes.iter().map(|scope| scope.keys_committed).sum::<u64>() != rows {
             return Err(format!("keys: {:?}", state.scopes));
         }
@@ -204,124 +447,48 @@ impl World {
         }
         Ok(())
     }
-}
 
-/// Appends rows to files of a few batches each, as DESIGN §3 says of staging files.
-struct Sink {
-    disk: SimDisk,
-    epoch: u64,
-    current: Option<(String, Arc<dyn DiskFile>, u64)>,
-}
-
-impl Sink {
-    fn open(disk: &SimDisk, ledger: &Ledger, pipe: &PipeLedger) -> Result<Self, Failed> {
-        let dir = Path::new(OUT);
-        if disk.stat(dir).map_err(failed)?.is_none() {
-            disk.mkdir(dir).map_err(failed)?;
+    /// The letters that the committed batches leave open, apart from those that may be purged
+    /// before the next batch.
+    fn check_letters(&self, pipe: &PipeState, committed: u64) -> Result<(), Failed> {
+        let gone = |number: u64| {
+            let ended = (1..=committed).flat_map(|number| self.ended_by(number));
+            ended.chain(self.purged_before(number)).collect::<Vec<u64>>()
+        };
+        let dead = |id: &u64| matches!(self.ends[*id as usize], End::Dies { .. });
+        let events = (committed as usize * BATCH_EVENTS).min(self.events.len()) as u64;
+        let all: Vec<u64> = (0..events).filter(dead).collect();
+        let open: Vec<u64> = pipe.letters.keys().map(|id| *id as u64).collect();
+        let without = |gone: Vec<u64>| -> Vec<u64> {
+            all.iter().copied().filter(|id| !gone.contains(id)).collect()
+        };
+        // A purge is a record of its own, just before the batch.
+        let least = without(gone(committed + 1));
+        let most = without(gone(committed.max(1)));
+        if open != least && open != most {
+            return Err(format!("letters {open:?}, not {least:?} nor {most:?}"));
         }
-        disk.sync_dir(Path::new("/"), SyncPoint("sink.folder")).map_err(failed)?;
-        let mut sink = Self { disk: disk.clone(), epoch: ledger.epoch().0, current: None };
-        let state = pipe.sink_state("out");
-        for (_, output) in &state.unpublished {
-            sink.publish(output)?;
-        }
-        sink.cut(&state)?;
-        Ok(sink)
-    }
-
-    /// Cuts unfinished files to their recorded length.
-    fn cut(&mut self, state: &SinkState) -> Result<(), Failed> {
-        for (name, known) in state.files.iter().filter(|(_, known)| !known.finished) {
-            let path = unfinished(name);
-            let file = match self.disk.open(&path) {
-                Ok(file) => file,
-                Err(error) if error.kind() == io::ErrorKind::NotFound && known.len == 0 => {
-                    self.disk.create_new(&path).map_err(failed)?
-                }
-                Err(error) => return Err(format!("{name} ({known:?}): {error}")),
-            };
-            self.disk.sync_dir(Path::new(OUT), SyncPoint("sink.name")).map_err(failed)?;
-            if file.len().map_err(failed)? < known.len {
-                return Err(format!("{name} is shorter than its record: {known:?}"));
-            }
-            file.set_len(known.len).map_err(failed)?;
-            file.sync(SyncPoint("sink.data")).map_err(failed)?;
-            self.current = Some((name.clone(), file, known.len));
-        }
-        for (path, _) in self.disk.files() {
-            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            if path.extension().is_some_and(|e| e == "open") && !state.files.contains_key(&name) {
-                return Err(format!("no record names {}", path.display()));
+        for (&id, letter) in &pipe.letters {
+            let (key, time, _) = self.events[id as usize];
+            let superseded = (0..events).any(|at| {
+                let (other, at_ms, window) = self.events[at as usize];
+                let end = self.ends[at as usize];
+                let delivered = end == End::Delivered && other == key;
+                let known = batch_of(id as u64) + 2 <= batch_of(at);
+                delivered && known && at_ms.abs_diff(time) < window as u64
+            });
+            let transient = self.ends[id as usize] == (End::Dies { deterministic: false });
+            if letter.superseded != (superseded && transient) {
+                return Err(format!("letter {id}: {letter:?}"));
             }
         }
         Ok(())
     }
-
-    fn stage(
-        &mut self,
-        pipe: &PipeLedger,
-        number: u64,
-        batch: &Batch,
-    ) -> Result<StagedOutput, Failed> {
-        if self.current.is_none() {
-            let name = format!("{number:04}-{}", self.epoch);
-            let opened = StagedFile { name: name.clone(), base_len: 0, len: 0, finished: false };
-            let output = StagedOutput { files: vec![opened], note: Vec::new() };
-            pipe.record_opened("out", output).map_err(failed)?;
-            let file = self.disk.create_new(&unfinished(&name)).map_err(failed)?;
-            self.disk.sync_dir(Path::new(OUT), SyncPoint("sink.name")).map_err(failed)?;
-            self.current = Some((name, file, 0));
-        }
-        let (name, file, len) = self.current.take().unwrap();
-        let first = batch.extents[0].start.as_u64().unwrap();
-        let rows: Vec<u8> = (first..)
-            .zip(&batch.events)
-            .filter(|(_, event)| event.fate == Fate::Deliver)
-            .flat_map(|(row, _)| row.to_le_bytes())
-            .collect();
-        file.write_at(len, &rows).map_err(failed)?;
-        file.sync(SyncPoint("sink.data")).map_err(failed)?;
-        let base_len = len;
-        let len = base_len + rows.len() as u64;
-        let finished = number.is_multiple_of(BATCHES_OF_FILE);
-        if !finished {
-            self.current = Some((name.clone(), file, len));
-        }
-        Ok(StagedOutput {
-            files: vec![StagedFile { name, base_len, len, finished }],
-            note: Vec::new(),
-        })
-    }
-
-    fn publish(&self, output: &StagedOutput) -> Result<(), Failed> {
-        for file in output.files.iter().filter(|file| file.finished) {
-            let (from, to) = (unfinished(&file.name), Path::new(OUT).join(&file.name));
-            if self.disk.stat(&from).map_err(failed)?.is_some() {
-                self.disk.rename(&from, &to).map_err(failed)?;
-            }
-            self.disk.sync_dir(Path::new(OUT), SyncPoint("sink.name")).map_err(failed)?;
-        }
-        Ok(())
-    }
-
-    /// All rows, in the order in which they were delivered.
-    fn rows(&self, disk: &SimDisk) -> Result<Vec<u64>, Failed> {
-        let mut files = BTreeMap::new();
-        for (path, _) in disk.files().into_iter().filter(|(path, _)| path.starts_with(OUT)) {
-            let bytes = disk.read_file(&path).ok_or("a file vanished")?;
-            files.insert(path.file_stem().unwrap().to_owned(), bytes);
-        }
-        let bytes: Vec<u8> = files.into_values().flatten().collect();
-        if !bytes.len().is_multiple_of(ROW_BYTES) {
-            return Err("half a row".into());
-        }
-        let row = |row: &[u8]| u64::from_le_bytes(row.try_into().unwrap());
-        Ok(bytes.chunks(ROW_BYTES).map(row).collect())
-    }
 }
 
-fn unfinished(name: &str) -> PathBuf {
-    Path::new(OUT).join(format!("{name}.open"))
+/// The batch that brings an event.
+fn batch_of(id: u64) -> u64 {
+    id / BATCH_EVENTS as u64 + 1
 }
 
 pub(crate) fn failed(error: impl std::fmt::Display) -> Failed {

@@ -16,6 +16,7 @@ mod ledger_kit;
 mod ledger_parked;
 mod ledger_records;
 mod ledger_restart;
+mod ledger_sink;
 mod ledger_storage;
 mod ledger_threads;
 mod ledger_world;

@@ -162,10 +162,10 @@ fn a_replay_is_no_copy_of_its_own_letter() {
     bench.scope.letter_open(A, 1, &letter);
     bench.scope.letter_open(A, 2, &letter);
     let copy = event(7).body(1).at(20);
-    assert_eq!(bench.fates(A, 1, &[copy.clone()]), ["duplicate"]);
+    assert_eq!(bench.fates(A, 1, std::slice::from_ref(&copy)), ["duplicate"]);
     // Another letter of the same event says that it would die again.
     let replay = copy.from(1).replay_of(1, Some(10));
-    assert_eq!(bench.fates(A, 2, &[replay.clone()]), ["duplicate"]);
+    assert_eq!(bench.fates(A, 2, std::slice::from_ref(&replay)), ["duplicate"]);
     bench.scope.letter_removed(A, 2);
     let (fates, _, batch) = bench.reserve(A, 3, &[replay]);
     assert_eq!((fates[0], batch.events[0].recorded_ms), ("deliver", 10));
