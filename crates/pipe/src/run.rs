@@ -1,6 +1,6 @@
 //! Running pipes: open the data folder, run every pipe on threads of its own, close.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -204,11 +204,21 @@ impl Session {
         &self.ledger
     }
 
-    pub(crate) fn disk(&self) -> &Arc<dyn Disk> {
+    /// The folder that is open.
+    #[must_use]
+    pub fn data_dir(&self) -> &Path {
+        &self.options.data_dir
+    }
+
+    /// Everything durable goes through it.
+    #[must_use]
+    pub fn disk(&self) -> &Arc<dyn Disk> {
         &self.options.disk
     }
 
-    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+    /// Time.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.options.clock
     }
 
