@@ -1,7 +1,9 @@
-//! Connections: names that are looked up once in a while, and whether a call got a new one.
+//! Connections: names that are looked up once in a while, whether a call got a new one, and answers
+//! that come early.
 
 use std::cell::Cell;
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,7 +11,9 @@ use std::time::{Duration, Instant};
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{ConnectionDetails, Connector, DefaultConnector, NextTimeout};
+use ureq::unversioned::transport::{
+    Buffers, ConnectionDetails, Connector, DefaultConnector, NextTimeout, Transport,
+};
 
 /// How long a name's addresses are kept. ureq looks a name up for every call, even one that gets
 /// an open connection, and starts a thread for it.
@@ -32,15 +36,63 @@ pub(super) fn noticing_reuse<T>(call: impl FnOnce() -> T) -> (T, bool) {
 pub(super) struct NoticedConnector(DefaultConnector);
 
 impl Connector<()> for NoticedConnector {
-    type Out = <DefaultConnector as Connector<()>>::Out;
+    type Out = Patient;
 
     fn connect(
         &self,
         details: &ConnectionDetails<'_>,
         chained: Option<()>,
-    ) -> Result<Option<Self::Out>, ureq::Error> {
+    ) -> Result<Option<Patient>, ureq::Error> {
         CONNECTED.set(true);
-        self.0.connect(details, chained)
+        let made = self.0.connect(details, chained)?;
+        Ok(made.map(|connection| Patient { connection: Box::new(connection), deaf: false }))
+    }
+}
+
+/// A connection whose other side may answer before it heard all, and hang up: what it said is read
+/// then. A receiver that says 413 to a long body does that, and ureq would report the hanging up.
+#[derive(Debug)]
+pub(super) struct Patient {
+    connection: Box<dyn Transport>,
+    /// The other side takes nothing more.
+    deaf: bool,
+}
+
+impl Transport for Patient {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.connection.buffers()
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
+        if self.deaf {
+            return Ok(());
+        }
+        match self.connection.transmit_output(amount, timeout) {
+            Err(ureq::Error::Io(error))
+                if matches!(
+                    error.kind(),
+                    ErrorKind::BrokenPipe
+                        | ErrorKind::ConnectionReset
+                        | ErrorKind::ConnectionAborted
+                ) =>
+            {
+                self.deaf = true;
+                Ok(())
+            }
+            sent => sent,
+        }
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        self.connection.await_input(timeout)
+    }
+
+    fn is_open(&mut self) -> bool {
+        !self.deaf && self.connection.is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        self.connection.is_tls()
     }
 }
 

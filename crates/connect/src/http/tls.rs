@@ -45,3 +45,23 @@ fn from_file(path: &Path) -> Result<Vec<Certificate<'static>>, HttpError> {
     }
     Ok(certificates)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn a_ca_file_is_trusted_beside_the_systems_certificates() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let made = rcgen::generate_simple_self_signed(vec!["a.test".to_owned()]).unwrap();
+        file.write_all(made.cert.pem().as_bytes()).unwrap();
+        let count = |https| match config(https, Some(file.path())).unwrap().root_certs() {
+            RootCerts::Specific(roots) => roots.len(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(count(false), 1);
+        assert_eq!(count(true), 1 + rustls_native_certs::load_native_certs().certs.len());
+    }
+}

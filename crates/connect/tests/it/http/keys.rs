@@ -62,6 +62,9 @@ fn an_event_without_a_key_is_known_by_its_position() {
     assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), 6, "shard and offset tell them apart");
     assert_eq!(keys_sent(&defaults(), &batch, &[4], "pipe"), all[4..5], "whoever goes with it");
 
+    batch.extents.insert(1, extent("empty", 3, vec![]));
+    assert_eq!(keys_sent(&defaults(), &batch, &[4], "pipe"), all[4..5], "whatever lies between");
+
     // The same event in a later batch, between others.
     let mut later = batch_of(["9".into(), "4".into()]);
     later.extents = vec![extent("c", 0, vec![1]), extent("b", 1, vec![20])];
