@@ -256,8 +256,11 @@ impl HttpClient {
         let status = response.status();
         let wish = response.headers().get(header::RETRY_AFTER);
         let wish = wish.and_then(|value| retry_after(value.to_str().ok()?, self.clock.now_ms()));
-        let body = read_body(response.into_body(), request.answer_bytes_max);
-        let Some((kind, class)) = of_status(status.as_u16()) else {
+        let said = of_status(status.as_u16());
+        // Of a no only the begin is shown.
+        let most = said.as_ref().map_or(request.answer_bytes_max, |_| ANSWER_BYTES_MAX);
+        let body = read_body(response.into_body(), most);
+        let Some((kind, class)) = said else {
             let body = body.map_err(|error| match error {
                 Some(error) => self.unreachable(&error),
                 None => {

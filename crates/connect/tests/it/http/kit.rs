@@ -76,6 +76,7 @@ type Handler = dyn Fn(&Seen) -> Answer + Send + Sync;
 struct Shared {
     handler: Box<Handler>,
     tls: Option<Arc<rustls::ServerConfig>>,
+    remembers: bool,
     seen: Mutex<Vec<Seen>>,
     closed: crossbeam_channel::Sender<usize>,
     ending: AtomicBool,
@@ -96,8 +97,21 @@ impl Server {
         Self::with_tls(None, handler)
     }
 
+    /// One that doesn't keep what it saw.
+    pub fn forgetful(handler: impl Fn(&Seen) -> Answer + Send + Sync + 'static) -> Self {
+        Self::listen(None, false, handler)
+    }
+
     pub fn with_tls(
         tls: Option<Arc<rustls::ServerConfig>>,
+        handler: impl Fn(&Seen) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        Self::listen(tls, true, handler)
+    }
+
+    fn listen(
+        tls: Option<Arc<rustls::ServerConfig>>,
+        remembers: bool,
         handler: impl Fn(&Seen) -> Answer + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -105,6 +119,7 @@ impl Server {
         let shared = Arc::new(Shared {
             handler: Box::new(handler),
             tls,
+            remembers,
             seen: Mutex::default(),
             closed,
             ending: AtomicBool::new(false),
@@ -173,7 +188,9 @@ fn converse(shared: &Shared, stream: impl Read + Write) {
     let mut stream = BufReader::new(stream);
     for call in 0.. {
         let Some(seen) = read_call(&mut stream, call) else { return };
-        shared.seen.lock().unwrap().push(seen.clone());
+        if shared.remembers {
+            shared.seen.lock().unwrap().push(seen.clone());
+        }
         let written = match (shared.handler)(&seen) {
             Answer::Reply(bytes) => stream.get_mut().write_all(&bytes),
             Answer::Close(bytes) => {

@@ -6,7 +6,6 @@ mod broken;
 mod keys;
 mod kit;
 mod rate;
-mod speed;
 mod statuses;
 mod tls;
 mod waves;
