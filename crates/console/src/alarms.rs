@@ -1,9 +1,11 @@
 //! What somebody must be told of: raised once, over once.
 
+mod delivery;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use event::Outcome;
+use dedup::state::Imbalance;
 use serde::Serialize;
 
 use crate::now::{Now, PipeNow};
@@ -22,8 +24,16 @@ pub enum AlarmKind {
     Imbalance,
     /// A pipe can't go on.
     PipeFailed,
+    /// A pipe waits: for room, or for a sink.
+    PipePaused,
+    /// A sink counts as down.
+    CircuitOpen,
     /// Events could not be delivered.
     DeadLetters,
+    /// Dead letters are near their limit.
+    DeadLettersFull,
+    /// Parked events are near their limit.
+    Parked,
     /// Many events broke a rule.
     Rejected,
     /// A pipe is far behind its source.
@@ -43,7 +53,11 @@ impl AlarmKind {
         match self {
             Self::Imbalance => "imbalance",
             Self::PipeFailed => "pipe_failed",
+            Self::PipePaused => "pipe_paused",
+            Self::CircuitOpen => "circuit_open",
             Self::DeadLetters => "dead_letters",
+            Self::DeadLettersFull => "dead_letters_full",
+            Self::Parked => "parked",
             Self::Rejected => "rejected",
             Self::Lag => "lag",
             Self::Retention => "retention",
@@ -64,7 +78,13 @@ pub struct Alarm {
     pub what: String,
     /// Since when; ms since the Unix epoch.
     pub since_ms: i64,
+    /// The batch that it began with, where there is one: that of an imbalance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch: Option<u64>,
 }
+
+/// What is an alarm now, by kind and what it is of.
+type Found = BTreeMap<(AlarmKind, String), String>;
 
 /// From when on something is an alarm, for one pipe.
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +93,10 @@ pub struct Thresholds {
     pub lag_max: Duration,
     /// Rejected events of an hour.
     pub rejected_max: u64,
+    /// Dead letters, past which it stops.
+    pub dead_letters_max: u64,
+    /// Bytes of parked events, past which its source pauses.
+    pub parked_bytes_max: u64,
 }
 
 /// A change of the list.
@@ -101,24 +125,15 @@ impl Alarms {
 
     /// Looks at how things stand; what changed since the last look.
     pub fn look(&mut self, now: &Now) -> Vec<Change> {
-        let mut found: BTreeMap<(AlarmKind, String), String> = BTreeMap::new();
-        for imbalance in &now.imbalances {
-            let what = format!(
-                "source {}: {} events received in the {} from {}, {} accounted for; please report it",
-                imbalance.source,
-                show::count(imbalance.received),
-                show::counted(u64::from(imbalance.minutes), "minute"),
-                show::time(imbalance.start_ms),
-                show::count(imbalance.accounted),
-            );
-            found.insert((AlarmKind::Imbalance, imbalance.pipe.clone()), what);
-        }
+        let mut found = Found::new();
+        look_at_balance(now, &mut found);
         for pipe in &now.pipes {
             self.look_at_pipe(pipe, &mut found);
         }
         look_at_broker(now, &mut found);
         look_at_disk(now, &mut found);
-        self.change(found, now.at_ms)
+        delivery::look_at_stores(now, &mut found);
+        self.change(found, now)
     }
 
     /// The alarms that stand.
@@ -126,17 +141,13 @@ impl Alarms {
         self.standing.values()
     }
 
-    fn look_at_pipe(&mut self, pipe: &PipeNow, found: &mut BTreeMap<(AlarmKind, String), String>) {
+    fn look_at_pipe(&mut self, pipe: &PipeNow, found: &mut Found) {
+        delivery::look(pipe, self.thresholds.get(&pipe.name), found);
         let mut raise = |kind: AlarmKind, what: String| {
             found.insert((kind, pipe.name.clone()), what);
         };
         if let Some(failure) = &pipe.failure {
             raise(AlarmKind::PipeFailed, format!("the pipe stopped: {failure}"));
-        }
-        let dead = pipe.outcomes.get(Outcome::Dead.index()).copied().unwrap_or(0);
-        if dead > 0 {
-            let what = format!("{} could not be delivered", show::counted(dead, "event"));
-            raise(AlarmKind::DeadLetters, what);
         }
         let Some(thresholds) = self.thresholds.get(&pipe.name) else { return };
         if pipe.rejected_last_hour > thresholds.rejected_max {
@@ -185,7 +196,7 @@ impl Alarms {
         }
     }
 
-    fn change(&mut self, found: BTreeMap<(AlarmKind, String), String>, now_ms: i64) -> Vec<Change> {
+    fn change(&mut self, found: Found, now: &Now) -> Vec<Change> {
         let mut changes = Vec::new();
         let over: Vec<_> =
             self.standing.keys().filter(|key| !found.contains_key(*key)).cloned().collect();
@@ -197,7 +208,11 @@ impl Alarms {
                 standing.what = what;
                 continue;
             }
-            let alarm = Alarm { kind: key.0, of: key.1.clone(), what, since_ms: now_ms };
+            let batch = match key.0 {
+                AlarmKind::Imbalance => first_imbalance(now, &key.1).and_then(batch_of),
+                _ => None,
+            };
+            let alarm = Alarm { kind: key.0, of: key.1.clone(), what, since_ms: now.at_ms, batch };
             changes.push(Change::Raised(alarm.clone()));
             self.standing.insert(key, alarm);
         }
@@ -205,7 +220,43 @@ impl Alarms {
     }
 }
 
-fn look_at_broker(now: &Now, found: &mut BTreeMap<(AlarmKind, String), String>) {
+/// The imbalance of a pipe that began first, as far as that is known.
+fn first_imbalance<'n>(now: &'n Now, pipe: &str) -> Option<&'n Imbalance> {
+    let of_pipe = now.imbalances.iter().filter(|imbalance| imbalance.pipe == pipe);
+    of_pipe.min_by_key(|imbalance| (batch_of(imbalance).unwrap_or(u64::MAX), imbalance.start_ms))
+}
+
+/// The first batch whose record broke the balance, where that is known.
+pub(crate) fn batch_of(imbalance: &Imbalance) -> Option<u64> {
+    (imbalance.batch.0 > 0).then_some(imbalance.batch.0)
+}
+
+fn look_at_balance(now: &Now, found: &mut Found) {
+    for Imbalance { pipe, .. } in &now.imbalances {
+        let key = (AlarmKind::Imbalance, pipe.clone());
+        let Some(first) = first_imbalance(now, pipe) else { continue };
+        if found.contains_key(&key) {
+            continue;
+        }
+        let since = batch_of(first).map_or(String::new(), |batch| format!("since batch {batch}, "));
+        let mut what = format!(
+            "{since}source {}: {} events received in the {} from {}, {} accounted for",
+            first.source,
+            show::count(first.received),
+            show::counted(u64::from(first.minutes), "minute"),
+            show::time(first.start_ms),
+            show::count(first.accounted),
+        );
+        let more = now.imbalances.iter().filter(|other| other.pipe == *pipe).count() - 1;
+        if more > 0 {
+            what.push_str(&format!("; {} more", show::count(more as u64)));
+        }
+        what.push_str("; please report it");
+        found.insert(key, what);
+    }
+}
+
+fn look_at_broker(now: &Now, found: &mut Found) {
     for queue in &now.queues {
         let Some(sent_ms) = queue.statistics.oldest_sent_ms else { continue };
         let age_ms = now.at_ms.saturating_sub(sent_ms);
@@ -221,7 +272,7 @@ fn look_at_broker(now: &Now, found: &mut BTreeMap<(AlarmKind, String), String>) 
     }
 }
 
-fn look_at_disk(now: &Now, found: &mut BTreeMap<(AlarmKind, String), String>) {
+fn look_at_disk(now: &Now, found: &mut Found) {
     for written in now.written.iter().filter(|written| written.bytes > written.bytes_max) {
         let what = format!(
             "it wrote {}, more than its limits.storage_bytes_max of {}",

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::delivery::{DeliveryNow, SinkNow};
 use crate::metrics::NAMES_MAX;
 use crate::now::{Now, QueueNow, StreamNow};
 
@@ -140,6 +141,36 @@ pub struct PipeRun {
     pub remarks: Vec<String>,
     /// Rejected events by reason, of this run.
     pub reasons: BTreeMap<String, u64>,
+    /// The folders of its dead letters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dead_letters: Vec<DeadLettersRun>,
+    /// The folder of its archive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive: Option<PathBuf>,
+    /// Its deliveries by sink, as they were seen last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deliveries: Vec<SinkNow>,
+    /// Dead events by class, of this run.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub dead: BTreeMap<String, u64>,
+}
+
+/// A folder of dead letters.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadLettersRun {
+    /// The folder.
+    pub path: PathBuf,
+    /// Bytes that it may hold.
+    pub bytes_max: u64,
+}
+
+impl PipeRun {
+    /// Takes over how its deliveries stand. Sinks that were never called say nothing.
+    pub fn saw(&mut self, delivery: &DeliveryNow) {
+        let called = |sink: &&SinkNow| sink.attempts > 0 || sink.dead > 0 || sink.is_down();
+        self.deliveries = delivery.sinks.iter().filter(called).cloned().collect();
+        self.dead.clone_from(&delivery.dead_by_class);
+    }
 }
 
 /// One sink of a pipe.
@@ -154,6 +185,18 @@ pub struct SinkRun {
 }
 
 impl LastRun {
+    /// Takes over how the program stands: its broker, and the deliveries of its pipes.
+    pub fn saw(&mut self, now: &Now) {
+        if let Some(broker) = BrokerRun::new(now) {
+            self.broker = Some(broker);
+        }
+        for pipe in &mut self.pipes {
+            if let Some(seen) = now.pipes.iter().find(|seen| seen.name == pipe.pipe) {
+                pipe.saw(&seen.delivery);
+            }
+        }
+    }
+
     /// The note of a data folder; `None` if there is none that this program can read.
     ///
     /// # Errors

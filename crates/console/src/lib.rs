@@ -7,6 +7,7 @@
 //! Start reading at [`report::Report`]; [`markdown`] shows one to people, `serde_json` to scripts.
 
 pub mod alarms;
+pub mod delivery;
 pub mod exposition;
 pub mod last_run;
 pub mod markdown;

@@ -1,5 +1,7 @@
 //! A report as Markdown.
 
+mod delivery;
+
 use std::fmt::Write as _;
 
 use crate::report::{Balance, Outcomes, PipeReport, Report, RunState};
@@ -30,6 +32,8 @@ pub fn report(report: &Report) -> String {
     for pipe in &report.pipes {
         types(pipe, &mut out);
     }
+    delivery::sinks(report, &mut out);
+    delivery::dead(report, &mut out);
     conservation(report, &mut out);
     scopes(report, &mut out);
     broker(report, &mut out);
@@ -59,6 +63,7 @@ fn pipes(report: &Report, out: &mut String) {
         "#duplicates prevented",
         "#filtered",
         "#rejected",
+        "#dead",
         "#in flight",
         "#reread",
         "#expired",
@@ -73,6 +78,7 @@ fn pipes(report: &Report, out: &mut String) {
             show::count(pipe.duplicates_prevented),
             get(&pipe.outcomes, "filtered"),
             get(&pipe.outcomes, "rejected"),
+            get(&pipe.outcomes, "dead"),
             show::count(pipe.in_flight),
             show::count(pipe.reread),
             show::count(pipe.expired),
@@ -158,7 +164,15 @@ fn conservation(report: &Report, out: &mut String) {
     if report.imbalances.is_empty() {
         return;
     }
-    let mut table = Table::new(&["pipe", "source", "from", "#minutes", "#received", "#accounted"]);
+    let mut table = Table::new(&[
+        "pipe",
+        "source",
+        "from",
+        "#minutes",
+        "#received",
+        "#accounted",
+        "#since batch",
+    ]);
     for found in &report.imbalances {
         table.row([
             found.pipe.clone(),
@@ -167,6 +181,7 @@ fn conservation(report: &Report, out: &mut String) {
             show::count(found.minutes.into()),
             show::count(found.received),
             show::count(found.accounted),
+            found.batch.map_or("unknown".to_owned(), |batch| batch.to_string()),
         ]);
     }
     let _ = writeln!(out, "{}", table.markdown());

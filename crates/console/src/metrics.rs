@@ -1,5 +1,8 @@
-//! The metrics page. Labels are bounded: pipes, sinks and scopes by the config, types by
-//! `limits.types_max`, queues and streams by [`NAMES_MAX`].
+//! The metrics page. Labels are bounded: pipes, sinks, scopes and stores of dead letters by the
+//! config, types by `limits.types_max`, classes of deaths by [`pipe::status::CLASSES_MAX`], queues
+//! and streams by [`NAMES_MAX`].
+
+mod delivery;
 
 use event::Outcome;
 
@@ -17,6 +20,7 @@ pub fn page(now: &Now, version: &str) -> String {
         .sample(&[("version", version)], 1);
     pipes(now, &mut page);
     sources(now, &mut page);
+    delivery::add(now, &mut page);
     ledger(now, &mut page);
     queues(now, &mut page);
     streams(now, &mut page);

@@ -151,6 +151,8 @@ fn thresholds(configs: &[PipeConfig]) -> BTreeMap<String, Thresholds> {
     let of = |config: &PipeConfig| Thresholds {
         lag_max: config.alarms.lag_max,
         rejected_max: config.alarms.rejected_max,
+        dead_letters_max: config.limits.dead_letters_max,
+        parked_bytes_max: config.limits.parked_bytes_max,
     };
     configs.iter().map(|config| (config.pipe.clone(), of(config))).collect()
 }
@@ -168,6 +170,7 @@ mod tests {
             of: of.into(),
             what: String::new(),
             since_ms: 0,
+            batch: None,
         };
         assert!(concerns("a", &alarm("a"), &pipes));
         assert!(concerns("a", &alarm("disk"), &pipes));

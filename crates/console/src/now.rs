@@ -14,8 +14,9 @@ use dedup::state::{Imbalance, LedgerState};
 use event::{Clock, Outcome};
 use pipe::{Phase, PipeStatus};
 
+use crate::delivery::{DeadStoreNow, DeliveryNow};
 use crate::last_run::{LastRun, PipeRun};
-use crate::storage::Storage;
+use crate::storage::{Storage, bytes_below};
 
 /// Rates are of this long; ms.
 const RATE_MS: i64 = 10_000;
@@ -53,6 +54,8 @@ pub struct Now {
     pub disk: Option<(u64, u64)>,
     /// What pipes with a `limits.storage_bytes_max` wrote, as of the last few minutes.
     pub written: Vec<Written>,
+    /// The folders of dead letters, each once.
+    pub dead_stores: Vec<DeadStoreNow>,
 }
 
 /// What a pipe wrote.
@@ -97,6 +100,8 @@ pub struct PipeNow {
     pub events_per_second: f64,
     /// How its source is.
     pub source: Option<SourceNow>,
+    /// How its deliveries are.
+    pub delivery: DeliveryNow,
 }
 
 /// How a source is.
@@ -140,6 +145,9 @@ pub struct StreamNow {
     pub statistics: StreamStatistics,
 }
 
+/// What was found on the disk.
+type Measured = (Vec<Written>, Vec<DeadStoreNow>);
+
 /// Knows where to look.
 pub struct Watch {
     ledger: Arc<Ledger>,
@@ -152,7 +160,7 @@ pub struct Watch {
     /// Where the pipes write.
     runs: Vec<PipeRun>,
     /// When that was measured, and what was found.
-    measured: Mutex<Option<(i64, Vec<Written>)>>,
+    measured: Mutex<Option<(i64, Measured)>>,
 }
 
 impl Watch {
@@ -197,7 +205,7 @@ impl Watch {
         now.memory_bytes = process::memory_bytes();
         now.cpu_ms = process::cpu_ms();
         now.disk = room(&self.data_dir);
-        now.written = self.written(at_ms);
+        (now.written, now.dead_stores) = self.measured(at_ms);
         if let Some(broker) = &self.broker {
             look_at_broker(broker, &mut now);
         }
@@ -205,29 +213,47 @@ impl Watch {
         now
     }
 
-    /// What pipes with a limit wrote. Lakes may have many files, so they are walked now and then.
-    fn written(&self, at_ms: i64) -> Vec<Written> {
+    /// What pipes with a limit wrote, and what dead letters take. Lakes may have many files, so
+    /// they are walked now and then.
+    fn measured(&self, at_ms: i64) -> Measured {
         let mut measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((then_ms, written)) = &*measured
+        if let Some((then_ms, found)) = &*measured
             && (at_ms - then_ms).abs() < MEASURE_EVERY_MS
         {
-            return written.clone();
+            return found.clone();
         }
+        let found = (self.written(), self.dead_stores());
+        *measured = Some((at_ms, found.clone()));
+        found
+    }
+
+    fn dead_stores(&self) -> Vec<DeadStoreNow> {
+        let mut stores: Vec<DeadStoreNow> = Vec::new();
+        for store in self.runs.iter().flat_map(|run| &run.dead_letters) {
+            if stores.iter().all(|other| other.path != store.path) {
+                stores.push(DeadStoreNow {
+                    path: store.path.clone(),
+                    bytes: bytes_below(&store.path),
+                    bytes_max: store.bytes_max,
+                });
+            }
+        }
+        stores
+    }
+
+    fn written(&self) -> Vec<Written> {
         let limited = self.runs.iter().filter(|run| run.storage_bytes_max.is_some());
         let run = LastRun { pipes: limited.cloned().collect(), ..LastRun::default() };
-        let written = if run.pipes.is_empty() {
-            Vec::new()
-        } else {
-            let storage = Storage::measure(&self.data_dir, Some(&run));
-            let of = |pipe: &PipeRun| Written {
-                pipe: pipe.pipe.clone(),
-                bytes: storage.bytes_of(&pipe.pipe),
-                bytes_max: pipe.storage_bytes_max.unwrap_or(u64::MAX),
-            };
-            run.pipes.iter().map(of).collect()
+        if run.pipes.is_empty() {
+            return Vec::new();
+        }
+        let storage = Storage::measure(&self.data_dir, Some(&run));
+        let of = |pipe: &PipeRun| Written {
+            pipe: pipe.pipe.clone(),
+            bytes: storage.bytes_of(&pipe.pipe),
+            bytes_max: pipe.storage_bytes_max.unwrap_or(u64::MAX),
         };
-        *measured = Some((at_ms, written.clone()));
-        written
+        run.pipes.iter().map(of).collect()
     }
 
     /// Fills in rates, from what was settled some seconds ago.
@@ -271,6 +297,7 @@ fn pipe_now(state: &LedgerState, status: &PipeStatus, at_ms: i64) -> PipeNow {
             errors: source.errors.load(Ordering::Relaxed),
             last_error: source.last_error(),
         }),
+        delivery: DeliveryNow::of(status.delivery().map(AsRef::as_ref)),
         ..PipeNow::default()
     };
     let Some((id, pipe)) = state.pipe(status.name()) else { return now };
@@ -278,6 +305,7 @@ fn pipe_now(state: &LedgerState, status: &PipeStatus, at_ms: i64) -> PipeNow {
     now.types.clone_from(&pipe.types);
     now.unpublished =
         pipe.sinks.iter().map(|sink| (sink.name.clone(), sink.unpublished.len() as u64)).collect();
+    now.delivery.look(pipe);
     count(state, id, at_ms, &mut now);
     now
 }
@@ -293,6 +321,7 @@ fn count(state: &LedgerState, id: PipeId, at_ms: i64, now: &mut PipeNow) {
         now.in_flight += source.in_flight_total();
         now.reread += source.reread;
         now.expired += source.expired;
+        now.delivery.count(&source.minutes, at_ms);
         now.rejected_last_hour += source
             .minutes
             .range(hour_ago..)

@@ -9,6 +9,8 @@ use dedup::state::{Imbalance, PipeState};
 use event::Outcome;
 use serde::Serialize;
 
+use crate::alarms::batch_of;
+use crate::delivery::{SinkNow, parked_bytes};
 use crate::last_run::{BrokerRun, LastRun};
 use crate::show;
 use crate::storage::Storage;
@@ -100,6 +102,16 @@ pub struct PipeReport {
     pub expired: u64,
     /// Events kept whole in the ledger until they can settle.
     pub parked: u64,
+    /// Their bytes.
+    pub parked_bytes: u64,
+    /// Dead letters that were neither replayed nor purged.
+    pub letters_open: u64,
+    /// Those of which a copy was delivered meanwhile: a replay ends as duplicate.
+    pub letters_superseded: u64,
+    /// Dead events by class, of the last run.
+    pub dead_by_class: BTreeMap<String, u64>,
+    /// Deliveries to sinks that are called for single events, as the last run saw them last.
+    pub deliveries: Vec<SinkNow>,
     /// Outcomes by event type.
     pub types: Vec<TypeReport>,
     /// Its sinks.
@@ -180,6 +192,8 @@ pub struct MinuteImbalance {
     pub received: u64,
     /// The right side.
     pub accounted: u64,
+    /// The first batch whose record left the two sides different, where that is known.
+    pub batch: Option<u64>,
 }
 
 /// The counts of `tally` by name.
@@ -255,8 +269,9 @@ impl Report {
     /// Finds what somebody should look at.
     fn look(&mut self, facts: &Facts<'_>) {
         for found in &self.imbalances {
+            let batch = found.batch.map_or(String::new(), |batch| format!(", since batch {batch}"));
             self.errors.push(format!(
-                "pipe {}, source {}: {} events received in the {} from {}, {} accounted for",
+                "pipe {}{batch}, source {}: {} events received in the {} from {}, {} accounted for",
                 found.pipe,
                 found.source,
                 show::count(found.received),
@@ -276,6 +291,7 @@ impl Report {
                     show::count(settled),
                 ));
             }
+            self.warnings.extend(letters(pipe));
             if pipe.expired > 0 {
                 self.warnings.push(format!(
                     "pipe {}: {} passed the source's retention before they were read, and are lost",
@@ -393,6 +409,11 @@ fn pipe_report(
         reread,
         expired,
         parked: pipe.parked.len() as u64,
+        parked_bytes: parked_bytes(pipe),
+        letters_open: pipe.letters.len() as u64,
+        letters_superseded: pipe.letters.values().filter(|letter| letter.superseded).count() as u64,
+        dead_by_class: run.map(|run| run.dead.clone()).unwrap_or_default(),
+        deliveries: run.map(|run| run.deliveries.clone()).unwrap_or_default(),
         types: pipe
             .types
             .iter()
@@ -423,5 +444,30 @@ fn minute_imbalance(found: &Imbalance) -> MinuteImbalance {
         minutes: found.minutes,
         received: found.received,
         accounted: found.accounted,
+        batch: batch_of(found),
     }
+}
+
+/// What somebody should do about a pipe's dead letters and sinks.
+fn letters(pipe: &PipeReport) -> Vec<String> {
+    let mut found = Vec::new();
+    if pipe.letters_open > 0 {
+        found.push(format!(
+            "pipe {}: {} open; `onceflow dead list` shows them, `onceflow dead replay` delivers \
+             them",
+            pipe.pipe,
+            show::counted(pipe.letters_open, "dead letter"),
+        ));
+    }
+    for sink in &pipe.deliveries {
+        let Some(since_ms) = sink.down_since_ms else { continue };
+        let said = sink.last_error.as_deref().unwrap_or("no answer");
+        found.push(format!(
+            "pipe {}: sink {} was down since {} when it was last seen: {said}",
+            pipe.pipe,
+            sink.sink,
+            show::time(since_ms),
+        ));
+    }
+    found
 }

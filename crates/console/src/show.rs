@@ -20,6 +20,7 @@ pub fn counted(number: u64, noun: &str) -> String {
     match (number, noun) {
         (1, noun) => format!("1 {noun}"),
         (_, "batch") => format!("{} batches", count(number)),
+        (_, "more class") => format!("{} more classes", count(number)),
         (_, noun) => format!("{} {noun}s", count(number)),
     }
 }

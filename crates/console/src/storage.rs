@@ -10,7 +10,7 @@ use crate::last_run::{LastRun, PipeRun, SinkRun};
 const DEPTH_MAX: u32 = 32;
 
 /// Tiers that are left out where they hold nothing.
-const OPTIONAL: [&str; 3] = ["spool", "queues", "streams"];
+const OPTIONAL: [&str; 5] = ["spool", "queues", "streams", "dead letters", "archive"];
 
 /// Bytes on disk, by tier.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -52,13 +52,22 @@ impl Storage {
         storage.folder("spool", None, data_dir.join("spool"), |_| true);
         storage.folder("queues", None, data_dir.join("broker").join("queues"), |_| true);
         storage.folder("streams", None, data_dir.join("broker").join("streams"), |_| true);
-        storage.tiers.retain(|tier| tier.files > 0 || !OPTIONAL.contains(&tier.name));
         for pipe in last_run.map_or(&[][..], |run| &run.pipes) {
             for sink in &pipe.sinks {
                 storage.sink(pipe, sink);
             }
             storage.folder("rejected", Some(&pipe.pipe), pipe.rejected.clone(), |_| true);
+            if let Some(archive) = &pipe.archive {
+                storage.folder("archive", Some(&pipe.pipe), archive.clone(), |_| true);
+            }
+            for store in &pipe.dead_letters {
+                // Pipes may share a folder, so it is nobody's in particular.
+                if storage.tiers.iter().all(|tier| tier.path != store.path) {
+                    storage.folder("dead letters", None, store.path.clone(), |_| true);
+                }
+            }
         }
+        storage.tiers.retain(|tier| tier.files > 0 || !OPTIONAL.contains(&tier.name));
         storage
     }
 
@@ -102,6 +111,13 @@ impl Storage {
         let of_pipe = self.tiers.iter().filter(|tier| tier.pipe.as_deref() == Some(pipe));
         of_pipe.map(|tier| tier.bytes).sum()
     }
+}
+
+/// Lengths of all files below a folder.
+pub(crate) fn bytes_below(path: &Path) -> u64 {
+    let mut size = Size::default();
+    walk(path, |_| true, &mut size, 0);
+    size.bytes
 }
 
 fn walk(path: &Path, wanted: fn(&str) -> bool, size: &mut Size, depth: u32) {

@@ -7,13 +7,19 @@ use std::time::Duration;
 
 use broker::queues::QueueStatistics;
 use console::alarms::{Alarm, AlarmKind, Alarms, Change, Thresholds};
+use console::delivery::{DeadStoreNow, DeliveryNow, SinkNow};
 use console::metrics;
 use console::now::{Now, PipeNow, QueueNow, SourceNow, Written};
 use console::webhook::Webhook;
 use dedup::state::Imbalance;
 
 fn thresholds() -> BTreeMap<String, Thresholds> {
-    let app = Thresholds { lag_max: Duration::from_secs(60), rejected_max: 10 };
+    let app = Thresholds {
+        lag_max: Duration::from_secs(60),
+        rejected_max: 10,
+        dead_letters_max: 100,
+        parked_bytes_max: 1000,
+    };
     [("app".to_owned(), app)].into()
 }
 
@@ -23,6 +29,21 @@ fn pipe() -> PipeNow {
 
 fn now(pipe: PipeNow) -> Now {
     Now { at_ms: 1_793_520_000_000, pipes: vec![pipe], ..Now::default() }
+}
+
+fn with_sink(down_since_ms: Option<i64>) -> DeliveryNow {
+    let sink = SinkNow {
+        sink: "payments".into(),
+        attempts: 9,
+        failures: 4,
+        retries: 3,
+        delivered: 5,
+        dead: 1,
+        circuit: if down_since_ms.is_some() { "open" } else { "closed" }.into(),
+        down_since_ms,
+        last_error: Some("connection refused".into()),
+    };
+    DeliveryNow { sinks: vec![sink], ..DeliveryNow::default() }
 }
 
 fn kinds(changes: &[Change]) -> Vec<(&str, &str)> {
@@ -55,8 +76,18 @@ fn each_alarm_is_raised_once_and_over_once() {
     assert_eq!(raised_once(source(50_000, 100_000)), "retention");
     assert_eq!(raised_once(now(PipeNow { expired: 1, ..pipe() })), "retention");
     assert_eq!(raised_once(now(PipeNow { rejected_last_hour: 11, ..pipe() })), "rejected");
-    let dead = PipeNow { outcomes: [0, 0, 0, 0, 1, 0], ..pipe() };
-    assert_eq!(raised_once(now(dead)), "dead_letters");
+    let delivery = |delivery| now(PipeNow { delivery, ..pipe() });
+    let dead = DeliveryNow { dead_last_hour: 1, ..DeliveryNow::default() };
+    assert_eq!(raised_once(delivery(dead)), "dead_letters");
+    let full = DeliveryNow { letters_open: 80, ..DeliveryNow::default() };
+    assert_eq!(raised_once(delivery(full)), "dead_letters_full");
+    let parked = DeliveryNow { parked_bytes: 800, ..DeliveryNow::default() };
+    assert_eq!(raised_once(delivery(parked)), "parked");
+    let paused = DeliveryNow { paused: Some(("no room".into(), 0)), ..DeliveryNow::default() };
+    assert_eq!(raised_once(delivery(paused)), "pipe_paused");
+    assert_eq!(raised_once(delivery(with_sink(Some(0)))), "circuit_open");
+    let store = DeadStoreNow { path: "dead".into(), bytes: 8, bytes_max: 10 };
+    assert_eq!(raised_once(Now { dead_stores: vec![store], ..now(pipe()) }), "dead_letters_full");
     let failed = PipeNow { phase: "failed", failure: Some("disk".into()), ..pipe() };
     assert_eq!(raised_once(now(failed)), "pipe_failed");
     let imbalance = Imbalance {
@@ -84,6 +115,10 @@ fn what_is_well_is_no_alarm() {
     let mut well = now(PipeNow { rejected_last_hour: 10, source: Some(source), ..pipe() });
     well.disk = Some((30 << 30, 1 << 50));
     well.written = vec![Written { pipe: "app".into(), bytes: 10, bytes_max: 10 }];
+    well.dead_stores = vec![DeadStoreNow { path: "dead".into(), bytes: 7, bytes_max: 10 }];
+    // An old dead letter is no news, and a sink that failed before is up.
+    well.pipes[0].delivery = DeliveryNow { letters_open: 79, parked_bytes: 799, ..with_sink(None) };
+    well.pipes[0].outcomes = [0, 0, 0, 0, 1, 0];
     assert_eq!(alarms.look(&well), []);
 }
 
@@ -130,6 +165,7 @@ fn a_webhook_is_told_even_if_its_first_answer_is_an_error() {
         kind: AlarmKind::Lag,
         of: "app".into(),
         what: "far behind".into(),
+        batch: None,
         since_ms: 1_793_520_000_000,
     };
     webhook.tell(&Change::Raised(alarm));
@@ -176,4 +212,92 @@ fn the_metrics_page_has_one_announcement_and_unique_samples_per_family() {
     ] {
         assert!(page.lines().any(|line| line == wanted), "{wanted} isn't in\n{page}");
     }
+}
+
+fn said(bad: &Now) -> Alarm {
+    let changes = Alarms::new(thresholds()).look(bad);
+    let [Change::Raised(alarm)] = &changes[..] else { panic!("{changes:?}") };
+    alarm.clone()
+}
+
+#[test]
+fn a_sink_that_is_down_is_named_with_its_error_and_since_when() {
+    let down = now(PipeNow { delivery: with_sink(Some(1_793_520_000_000)), ..pipe() });
+    let what = said(&down).what;
+    for part in ["sink payments", "2026-11-01T08:00:00Z", "connection refused"] {
+        assert!(what.contains(part), "{part}: {what}");
+    }
+}
+
+#[test]
+fn deaths_are_told_with_their_rate_and_the_commonest_classes() {
+    let mut delivery =
+        DeliveryNow { dead_last_hour: 12, dead_recently: 3, letters_open: 7, ..Default::default() };
+    for class in 0..7_u64 {
+        delivery.dead_by_class.insert(format!("http_40{class}"), class + 1);
+    }
+    let what = said(&now(PipeNow { delivery, ..pipe() })).what;
+    assert_eq!(
+        what,
+        "12 events died in the last hour, 3 in the last 5 minutes; since the start: http_406 7, \
+         http_405 6, http_404 5, http_403 4, http_402 3 and 2 more classes; 7 letters open: \
+         `onceflow dead list` shows them"
+    );
+}
+
+#[test]
+fn p4_an_imbalance_is_told_with_the_batch_that_broke_it_first() {
+    let imbalance = |batch, start_ms| Imbalance {
+        pipe: "app".into(),
+        source: "sqs:q".into(),
+        start_ms,
+        minutes: 1,
+        received: 3,
+        accounted: 2,
+        batch: event::BatchNumber(batch),
+    };
+    // An unknown batch (0) is no earlier one.
+    let imbalances = vec![imbalance(0, 0), imbalance(9, 60_000), imbalance(7, 120_000)];
+    let alarm = said(&Now { imbalances, ..now(pipe()) });
+    assert_eq!(alarm.batch, Some(7));
+    assert!(alarm.what.starts_with("since batch 7, source sqs:q: 3 events"), "{}", alarm.what);
+    assert!(alarm.what.contains("from 1970-01-01T00:02:00Z"), "{}", alarm.what);
+    assert!(alarm.what.contains("2 more"), "{}", alarm.what);
+    let json = serde_json::to_value(&alarm).unwrap();
+    assert_eq!(json["batch"], 7);
+    let unknown = said(&Now { imbalances: vec![imbalance(0, 0)], ..now(pipe()) });
+    assert!(serde_json::to_value(&unknown).unwrap().get("batch").is_none());
+    assert!(unknown.what.starts_with("source sqs:q"), "{}", unknown.what);
+}
+
+#[test]
+fn metrics_say_how_deliveries_are() {
+    let mut delivery = with_sink(Some(5));
+    delivery.unsettled_events = 3;
+    delivery.parked_bytes = 17;
+    delivery.letters_open = 2;
+    delivery.paused = Some(("down".into(), 0));
+    delivery.dead_by_class.insert("http_404".into(), 4);
+    let store = DeadStoreNow { path: "/d/dead".into(), bytes: 8, bytes_max: 10 };
+    let now = Now { dead_stores: vec![store], ..now(PipeNow { delivery, ..pipe() }) };
+    let page = metrics::page(&now, "0.0.0");
+    for line in [
+        "onceflow_sink_attempts_total{pipe=\"app\",sink=\"payments\"} 9",
+        "onceflow_sink_failures_total{pipe=\"app\",sink=\"payments\"} 4",
+        "onceflow_sink_retries_total{pipe=\"app\",sink=\"payments\"} 3",
+        "onceflow_sink_delivered_total{pipe=\"app\",sink=\"payments\"} 5",
+        "onceflow_sink_dead_total{pipe=\"app\",sink=\"payments\"} 1",
+        "onceflow_sink_circuit{pipe=\"app\",sink=\"payments\",state=\"closed\"} 0",
+        "onceflow_sink_circuit{pipe=\"app\",sink=\"payments\",state=\"open\"} 1",
+        "onceflow_unsettled_events{pipe=\"app\"} 3",
+        "onceflow_parked_bytes{pipe=\"app\"} 17",
+        "onceflow_pipe_paused{pipe=\"app\"} 1",
+        "onceflow_dead_letters_open{pipe=\"app\"} 2",
+        "onceflow_dead_events_total{pipe=\"app\",class=\"http_404\"} 4",
+        "onceflow_dead_letter_store_bytes{store=\"/d/dead\"} 8",
+        "onceflow_dead_letter_store_bytes_max{store=\"/d/dead\"} 10",
+    ] {
+        assert!(page.lines().any(|found| found == line), "{line}\n{page}");
+    }
+    assert!(!page.contains("connection refused"), "what a receiver says is no label");
 }

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
+use console::delivery::{DeliveryNow, SinkNow};
 use console::last_run::{LastRun, PipeRun, VERSION};
+use console::now::{Now, PipeNow};
 use console::report::{Facts, RunState};
 use console::{Report, markdown};
 use dedup::ledger::{LedgerState, MinuteBucket, Tally};
@@ -117,4 +119,75 @@ fn a_ledger_without_pipes_has_a_report_too() {
     let json = serde_json::to_value(&empty).unwrap();
     assert_eq!(json["version"], 1);
     assert_eq!(json["run"]["state"], "unknown");
+}
+
+#[test]
+fn p4_an_imbalance_names_the_batch_that_broke_it() {
+    let mut state = state();
+    let minute = MinuteBucket::of(1_793_520_000_000);
+    state.sources[0].minutes.get_mut(&minute).unwrap().received = 12;
+    state.sources[0].broken.insert(minute, BatchNumber(3));
+    let report = report(&state, None, false);
+    assert_eq!(report.imbalances[0].batch, Some(3));
+    assert!(report.errors[0].contains("since batch 3"), "{:?}", report.errors);
+    let text = markdown::report(&report);
+    assert!(text.contains("since batch |"), "{text}");
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!(json["imbalances"][0]["batch"], 3);
+}
+
+#[test]
+fn dead_letters_parked_events_and_sinks_are_shown() {
+    let mut state = state();
+    let letter = |superseded| dedup::state::Letter {
+        received_ms: 0,
+        recorded_ms: 0,
+        key: None,
+        deterministic_under: None,
+        sinks: Vec::new(),
+        superseded,
+    };
+    state.pipes[0].letters.insert(1, letter(false));
+    state.pipes[0].letters.insert(2, letter(true));
+    let sink = SinkNow {
+        sink: "payments".into(),
+        attempts: 1234,
+        dead: 2,
+        circuit: "open".into(),
+        down_since_ms: Some(1_793_520_000_000),
+        last_error: Some(format!("503 |\n{}", "x".repeat(200))),
+        ..SinkNow::default()
+    };
+    let delivery = DeliveryNow {
+        sinks: vec![sink, SinkNow { sink: "lake".into(), ..SinkNow::default() }],
+        dead_by_class: [("http_404".to_owned(), 2)].into(),
+        ..DeliveryNow::default()
+    };
+    let pipe = PipeNow { name: "app".into(), delivery, ..PipeNow::default() };
+    let mut note = LastRun {
+        version: VERSION,
+        pipes: vec![PipeRun { pipe: "app".into(), ..PipeRun::default() }],
+        ended_ms: Some(5),
+        ..LastRun::default()
+    };
+    note.saw(&Now { pipes: vec![pipe], ..Now::default() });
+    let written = serde_json::to_string(&note).unwrap();
+    assert_eq!(serde_json::from_str::<LastRun>(&written).unwrap(), note);
+    assert_eq!(note.pipes[0].deliveries.len(), 1, "a sink that was never called says nothing");
+    let report = report(&state, Some(&note), false);
+    assert_eq!((report.pipes[0].letters_open, report.pipes[0].letters_superseded), (2, 1));
+    let text = markdown::report(&report);
+    for part in [
+        "## Deliveries of the last run",
+        "1,234",
+        "open since 2026-11-01T08:00:00Z",
+        "503 \\|",
+        "xxx…",
+        "## Dead letters and parked events",
+        "http_404",
+        "2 dead letters open; `onceflow dead list`",
+        "sink payments was down since 2026-11-01T08:00:00Z",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use console::last_run::{LastRun, PipeRun, SinkRun};
+use console::last_run::{DeadLettersRun, LastRun, PipeRun, SinkRun};
 use console::{Report, Storage};
 use dedup::ledger::LedgerState;
 use event::LedgerId;
@@ -72,4 +72,26 @@ fn p6_every_tier_is_added_up_and_a_limit_is_warned_of() {
     assert!(over.warnings[0].contains("wrote 248 B, more than its storage_bytes_max of 247 B"));
     let note = self::note(root, Some(248));
     assert!(Report::new(&state, &facts(&note)).warnings.is_empty());
+}
+
+#[test]
+fn p6_dead_letters_are_nobodys_and_an_archive_is_its_pipes() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    file(root, "data/dead/app/2026/a.json", 3);
+    file(root, "data/archive/app/b.archive", 5);
+    let mut note = note(root, None);
+    let letters = DeadLettersRun { path: root.join("data/dead"), bytes_max: 100 };
+    note.pipes[0].dead_letters = vec![letters];
+    note.pipes[0].archive = Some(root.join("data/archive/app"));
+    let second = PipeRun { pipe: "second".into(), ..note.pipes[0].clone() };
+    note.pipes.push(second);
+    let storage = Storage::measure(&root.join("data"), Some(&note));
+    let of = |name: &str| {
+        let tiers = storage.tiers.iter().filter(|tier| tier.name == name);
+        tiers.map(|tier| (tier.pipe.clone(), tier.bytes)).collect::<Vec<_>>()
+    };
+    assert_eq!(of("dead letters"), [(None, 3)], "a folder that two pipes share counts once");
+    assert_eq!(of("archive")[0], (Some("app".to_owned()), 5));
+    assert_eq!(storage.bytes_of("app"), 5);
 }
