@@ -55,7 +55,11 @@ impl Edits {
 
     /// Cuts bytes out, and puts in their place what `write` appends. Cuts come from front to back
     /// and don't overlap.
-    pub(in crate::stage) fn replace(&mut self, cut: Range<usize>, write: impl FnOnce(&mut Vec<u8>)) {
+    pub(in crate::stage) fn replace(
+        &mut self,
+        cut: Range<usize>,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
         let start = self.text.len();
         write(&mut self.text);
         self.cuts.push((cut, start..self.text.len()));
