@@ -2,12 +2,13 @@
 //! each in [`registry`].
 //!
 //! It is for everything that touches the outside: files, standard input and output, queues and
-//! streams of the embedded broker and behind endpoints, the file of rejected events. It deliberately knows nothing of configuration, ledgers, keys or stages: the
-//! pipe hands over checked options, the ledger's state comes in as `SourceState` and `SinkState`,
-//! and what must be durable goes through `journal::Disk`.
+//! streams of the embedded broker and behind endpoints, receivers behind HTTP, dead letters, the
+//! archive, the file of rejected events. It deliberately knows nothing of configuration, ledgers,
+//! keys or stages: the pipe hands over checked options, the ledger's state comes in as
+//! `SourceState` and `SinkState`, and what must be durable goes through `journal::Disk`.
 //!
 //! Start reading at [`file::source`], then [`file::sink`]; of brokers at [`kinesis::embedded`],
-//! [`sqs::embedded`] and [`spool`].
+//! [`sqs::embedded`] and [`spool`]; of receivers that are called at [`http::sink`].
 
 pub mod archive;
 mod aws;
