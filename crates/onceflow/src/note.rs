@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use console::last_run::{BrokerRun, FILE, LastRun, PipeRun, SinkRun, VERSION};
+use console::last_run::{DeadLettersRun, FILE, LastRun, PipeRun, SinkRun, VERSION};
 use console::now::Now;
 use event::Clock as _;
 use journal::Disk;
@@ -14,7 +14,7 @@ use pipe::config::{PipeConfig, SinkKind};
 use crate::logs::Notes;
 use crate::test_clock::OffsetClock;
 
-/// How often the broker's part is written; ms.
+/// How often what is seen of a running program is written; ms.
 const EVERY_MS: i64 = 5_000;
 
 /// The note of the run that is under way.
@@ -24,7 +24,8 @@ pub(crate) struct Note {
     disk: Arc<dyn Disk>,
     clock: OffsetClock,
     run: LastRun,
-    seen: Arc<Mutex<Option<BrokerRun>>>,
+    /// What was written last of a running program, and when.
+    seen: Arc<Mutex<Option<(i64, LastRun)>>>,
 }
 
 impl Note {
@@ -45,20 +46,25 @@ impl Note {
         Note { data_dir: data_dir.to_owned(), disk, clock, run, seen: Arc::default() }
     }
 
-    /// Notes how the broker stands, every few seconds.
+    /// Notes how broker and deliveries stand, every few seconds, where there are any.
     pub(crate) fn look(&self, now: &Now) {
-        let Some(broker) = BrokerRun::new(now) else { return };
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = seen.as_ref().is_none_or(|seen| (broker.at_ms - seen.at_ms).abs() >= EVERY_MS);
-        if due {
-            self.write(&LastRun { broker: Some(broker.clone()), ..self.run.clone() });
-            *seen = Some(broker);
+        if seen.as_ref().is_some_and(|(at_ms, _)| (now.at_ms - at_ms).abs() < EVERY_MS) {
+            return;
+        }
+        let mut run = self.run.clone();
+        run.saw(now);
+        if run != self.run {
+            self.write(&run);
+            *seen = Some((now.at_ms, run));
         }
     }
 
-    /// How the broker stood when the run ended.
+    /// How they stood when the run ended.
     pub(crate) fn last_look(&self, now: &Now) {
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = BrokerRun::new(now);
+        let mut run = self.run.clone();
+        run.saw(now);
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some((now.at_ms, run));
     }
 
     /// Where the pipes write.
@@ -78,8 +84,8 @@ impl Note {
         if ours.is_some_and(|note| note.pid != self.run.pid) {
             return;
         }
-        let mut run = self.run.clone();
-        run.broker.clone_from(&self.seen.lock().unwrap_or_else(PoisonError::into_inner));
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut run = seen.map_or_else(|| self.run.clone(), |(_, run)| run);
         run.ended_ms = Some(self.clock.now_ms());
         run.warnings = notes.warnings;
         run.errors = notes.errors;
@@ -130,6 +136,12 @@ fn pipe_run(config: &PipeConfig, data_dir: &Path) -> PipeRun {
         sinks: sinks.collect(),
         rejected: absolute(config.rejected.path.as_ref().unwrap_or(&in_data_dir)),
         storage_bytes_max: config.limits.storage_bytes_max,
+        dead_letters: config
+            .dead_letter_folders(data_dir)
+            .into_iter()
+            .map(|(path, bytes_max)| DeadLettersRun { path: absolute(&path), bytes_max })
+            .collect(),
+        archive: config.archive_folder(data_dir).map(|path| absolute(&path)),
         ..PipeRun::default()
     }
 }
