@@ -142,8 +142,7 @@ impl From {
                 let caller =
                     HttpCaller::new(http, Arc::clone(clock)).map_err(|error| error.to_string())?;
                 let options = ServiceOptions {
-                    // Path and query may hold secrets.
-                    name: http.url.split(['?', '#']).next().unwrap_or_default().to_owned(),
+                    name: origin(&http.url),
                     key: key.clone(),
                     values_max: http.events_max,
                     bytes_max: http.bytes_max,
@@ -155,6 +154,14 @@ impl From {
             }
         }
     }
+}
+
+/// What of a URL may be shown: scheme, host and port. The rest may hold secrets.
+fn origin(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{host}")
 }
 
 /// One worker.

@@ -474,3 +474,14 @@ fn an_answer_finds_its_place() {
         assert_eq!(fault(into(path, payload)).name, name, "{path} {payload}");
     }
 }
+
+#[test]
+fn of_a_url_only_the_host_is_shown() {
+    for (url, shown) in [
+        ("https://user:secret@example.org:8443/secret?key=secret", "https://example.org:8443"),
+        ("http://127.0.0.1?token=secret", "http://127.0.0.1"),
+        ("http://[::1]:80/a@b", "http://[::1]:80"),
+    ] {
+        assert_eq!(origin(url), shown);
+    }
+}
