@@ -138,6 +138,16 @@ pub(crate) enum RawCommand {
         /// What it does, as JSON
         life: String,
     },
+    /// What a pipe's source gave: which files, whether they are whole, and once more
+    Archive {
+        #[command(subcommand)]
+        what: Box<RawArchive>,
+    },
+    /// Events that could not be delivered: look at them, send them again, forget them
+    Dead {
+        #[command(subcommand)]
+        what: Box<crate::dead::args::RawDead>,
+    },
     /// Prints docs/config.md
     #[command(hide = true)]
     ConfigDocs,
@@ -201,6 +211,64 @@ pub(crate) struct RawGenerate {
     /// Prints the summary as JSON to standard output
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RawArchive {
+    /// Lists files: times, events, bytes
+    List(RawArchiveWhere),
+    /// Reads everything, and names what is damaged
+    Verify(RawArchiveWhere),
+    /// Sends archived events through the pipe again, marked; around dedup, unless --dedup
+    Replay(RawArchiveReplay),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RawArchiveWhere {
+    /// The file with the pipe
+    #[arg(value_name = "PIPE.yaml")]
+    pub(crate) pipes: PathBuf,
+    /// Which of its pipes, if there are several
+    #[arg(long, value_name = "NAME")]
+    pub(crate) pipe: Option<String>,
+    #[command(flatten)]
+    pub(crate) data_dir: RawDataDir,
+    /// Received at this time or later: 2026-11-03T10:15:00Z, 2026-11-03, 90m (ago)
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<String>,
+    /// Received before this time
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RawArchiveReplay {
+    #[command(flatten)]
+    pub(crate) at: RawArchiveWhere,
+    /// Only events that this event pattern (JSON) matches
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) filter: Option<String>,
+    /// Into this sink of the pipe alone
+    #[arg(long, value_name = "NAME", conflicts_with = "all_sinks")]
+    pub(crate) to_sink: Option<String>,
+    /// Into every sink that takes them
+    #[arg(long)]
+    pub(crate) all_sinks: bool,
+    /// 1 is the original pace, 10 ten times that, max as fast as it goes
+    #[arg(long, value_name = "TIMES|max", default_value = "max")]
+    pub(crate) speed: String,
+    /// Events a second at most
+    #[arg(long, value_name = "N")]
+    pub(crate) rate: Option<String>,
+    /// Through dedup, with the time that they had at first: what it knows is a duplicate
+    #[arg(long)]
+    pub(crate) dedup: bool,
+    /// Only says what it would do
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Args, Debug)]

@@ -7,8 +7,10 @@ use event::Outcome;
 use gateway::{GatewayOptions, ShardLimits};
 use pipe::tap::TapFilter;
 
+use crate::archive;
 use crate::args::{RawArgs, RawCommand, RawDataDir, RawOutcome, RawServe};
 use crate::commands::serve;
+use crate::dead::args::RawDead;
 use crate::exit::Failure;
 use crate::generate;
 use crate::prove;
@@ -17,10 +19,10 @@ use crate::prove;
 const EVENTS_MAX: u64 = 1_000_000_000_000;
 
 /// Words that have a meaning (see the design) but no program yet.
-const LATER: [&str; 5] = ["top", "dedup", "dead", "archive", "sql"];
-const COMMANDS: [&str; 11] = [
+const LATER: [&str; 3] = ["top", "dedup", "sql"];
+const COMMANDS: [&str; 13] = [
     "run", "serve", "compact", "check", "test", "schema", "generate", "report", "tap", "prove",
-    "demo",
+    "demo", "dead", "archive",
 ];
 
 /// What to do.
@@ -38,6 +40,8 @@ pub(crate) enum Command {
     Demo { dir: Option<PathBuf>, events: u64 },
     Prove(Box<prove::Asked>),
     ProveChild { life: String },
+    Dead(Box<RawDead>),
+    Archive(Box<archive::Asked>),
     ConfigDocs,
 }
 
@@ -75,6 +79,10 @@ impl Command {
             }
             RawCommand::Prove(raw) => Command::Prove(Box::new(prove::Asked::new(*raw)?)),
             RawCommand::ProveChild { life } => Command::ProveChild { life },
+            RawCommand::Dead { what } => Command::Dead(what),
+            RawCommand::Archive { what } => {
+                Command::Archive(Box::new(archive::Asked::new(*what)?))
+            }
             RawCommand::ConfigDocs => Command::ConfigDocs,
             RawCommand::Other(words) => return Err(other(&words)),
         })

@@ -6,10 +6,12 @@
 //! Start reading at [`main`]: [`args`] is what was typed, [`command`] the same checked, and
 //! [`commands`] has a file for each.
 
+mod archive;
 mod args;
 mod command;
 mod commands;
 mod compactor;
+mod dead;
 mod demo;
 mod exit;
 mod generate;
@@ -19,6 +21,7 @@ mod pages;
 mod print;
 mod progress;
 mod prove;
+mod replay;
 mod running;
 mod signals;
 mod summary;
@@ -72,6 +75,8 @@ fn start(raw: RawArgs) -> Result<Exit, Failure> {
         Command::Demo { dir, events } => demo::demo(dir, events, &clock),
         Command::Prove(asked) => commands::prove::prove(&asked, &moving),
         Command::ProveChild { life } => prove::child::live(&life, &clock),
+        Command::Archive(asked) => commands::archive::archive(&asked, &clock, moving),
+        Command::Dead(raw) => commands::dead::dead(*raw, &clock, moving),
         Command::ConfigDocs => commands::schema::docs(),
     }
 }

@@ -7,6 +7,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use broker::BrokerOptions;
@@ -26,13 +27,20 @@ use crate::note::Note;
 use crate::pages::ServicePages;
 use crate::progress::{self, Companion, MovingLine};
 use crate::signals;
-use crate::tap::{self, CompactRequests};
+use crate::tap::{self, CompactRequests, Jobs};
 use crate::test_clock::OffsetClock;
 
 /// How long requests that are under way may take once a stop was asked for.
 const FRONT_DRAIN: Duration = Duration::from_secs(5);
 /// How often to look whether a stop was asked for.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// What comes through the socket to be done.
+#[derive(Clone, Default)]
+struct Asked {
+    compact: CompactRequests,
+    jobs: Jobs,
+}
 
 /// What to run.
 pub(crate) struct Plan {
@@ -66,18 +74,18 @@ pub(crate) fn run(
         tuning: Tuning::default(),
     };
     let note = Note::new(&plan.data_dir, Arc::clone(&disk), clock.clone(), &plan.configs);
-    let requests = CompactRequests::default();
+    let asked = Asked::default();
     let companion = {
-        let (note, data_dir, compact) = (note.clone(), plan.data_dir.clone(), requests.clone());
+        let (note, data_dir, asked) = (note.clone(), plan.data_dir.clone(), asked.clone());
         progress::start(taps.clone(), plan.progress_lines, moving, move || {
             note.started();
-            tap::serve(&data_dir, &disk, &taps, &compact)
+            tap::serve(&data_dir, &disk, &taps, &asked.compact, &asked.jobs)
         })
     };
     for config in &plan.configs {
         tracing::info!(pipe = config.pipe, data_dir = %plan.data_dir.display(), "starts");
     }
-    let ran = run_session(&plan, &options, clock, &note, requests);
+    let ran = run_session(&plan, &options, clock, &note, asked);
     close_socket(companion);
     let summary = RunSummary { pipes: ran? };
     log_end(&summary);
@@ -96,7 +104,7 @@ fn run_session(
     options: &RunOptions,
     clock: &OffsetClock,
     note: &Note,
-    requests: CompactRequests,
+    asked: Asked,
 ) -> Result<Vec<PipeSummary>, Failure> {
     let (session, broker) = if plan.front.is_some() {
         let (session, broker) =
@@ -128,12 +136,15 @@ fn run_session(
     if let Some(gateway) = &gateway {
         announce(gateway.local_addr(), plan);
     }
-    let compactor = Compactor::new(&session, clock, requests);
+    let compactor = Compactor::new(&session, clock, asked.compact);
+    let over = AtomicBool::new(false);
     let ran = std::thread::scope(|scope| {
         let tables = scope.spawn(|| compactor.run(&options.stop));
+        let jobs = scope.spawn(|| asked.jobs.run(&session, &over));
         let ran = drive(&session, gateway, &options.stop);
         compactor.end();
-        let _ = tables.join(); // it has logged what it has to say
+        over.store(true, Ordering::Release);
+        let _ = (tables.join(), jobs.join()); // they have said what they have to say
         ran
     });
     // A run that was asked to stop ends soon; the next one catches up.

@@ -1,7 +1,10 @@
 //! One file per command.
 
+pub(crate) mod archive;
 pub(crate) mod check;
 pub(crate) mod compact;
+pub(crate) mod dead;
+mod dead_replay;
 pub(crate) mod generate;
 pub(crate) mod prove;
 pub(crate) mod report;

@@ -23,7 +23,7 @@ mod yaml;
 
 pub(crate) use file::{Format, Made, TELL_EVERY, write};
 pub(crate) use maker::Maker;
-pub(crate) use options::{Asked, To};
+pub(crate) use options::{Asked, To, duration};
 pub(crate) use order::{Amount, Order};
 pub(crate) use pace::{Pace, RealTime, Stopwatch};
 pub(crate) use read::{field_name, load};

@@ -171,7 +171,7 @@ fn format(raw: &RawGenerate) -> Result<Format, Failure> {
 }
 
 /// `200ms`, `30s`, `10m`, `2h`, `1d`; above 0.
-fn duration(option: &str, text: &str) -> Result<Duration, Failure> {
+pub(crate) fn duration(option: &str, text: &str) -> Result<Duration, Failure> {
     let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
     let digits = text.get(..text.len() - unit.len()).unwrap_or_default();
     let ms: Option<u64> = match unit {

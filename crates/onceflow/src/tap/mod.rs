@@ -6,12 +6,14 @@
 
 mod client;
 mod compact;
+mod jobs;
 mod line;
 mod server;
 mod socket;
 
 pub(crate) use client::tap;
 pub(crate) use compact::{CompactAnswer, CompactRequests, TableAnswer, ask};
+pub(crate) use jobs::{Answers, Gone, JobRequest, Jobs, ask_job};
 pub(crate) use server::{Server, serve};
 pub(crate) use socket::is_running;
 
@@ -30,12 +32,15 @@ struct Request {
     /// No events: the tables are brought up to date.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     compact: bool,
+    /// No events: something is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    job: Option<JobRequest>,
 }
 
 impl Request {
     fn new(filter: &TapFilter) -> Request {
         let outcome = filter.outcome.map(|outcome| outcome.name().to_owned());
-        Request { pipe: filter.pipe.clone(), outcome, compact: false }
+        Request { pipe: filter.pipe.clone(), outcome, ..Request::default() }
     }
 
     fn filter(self) -> Result<TapFilter, String> {

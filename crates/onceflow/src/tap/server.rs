@@ -13,7 +13,7 @@ use journal::Disk;
 use pipe::tap::{Tap, TapHub};
 
 use super::line::{Aside, line};
-use super::{CompactRequests, Request, socket};
+use super::{CompactRequests, Jobs, Request, socket};
 use crate::test_clock::pause;
 
 /// Clients at once; further ones are refused.
@@ -33,6 +33,13 @@ struct Shared {
     clients: AtomicUsize,
 }
 
+/// What is done on request.
+#[derive(Clone)]
+struct Work {
+    compact: CompactRequests,
+    jobs: Jobs,
+}
+
 /// The socket while it is open.
 pub(crate) struct Server {
     path: PathBuf,
@@ -47,8 +54,9 @@ pub(crate) fn serve(
     disk: &Arc<dyn Disk>,
     taps: &TapHub,
     compact: &CompactRequests,
+    jobs: &Jobs,
 ) -> Option<Server> {
-    match try_serve(data_dir, disk, taps, compact) {
+    match try_serve(data_dir, disk, taps, compact, jobs) {
         Ok(server) => Some(server),
         Err(error) => {
             tracing::warn!(%error, "no socket in the data folder; the run goes on without tap");
@@ -62,6 +70,7 @@ fn try_serve(
     disk: &Arc<dyn Disk>,
     taps: &TapHub,
     compact: &CompactRequests,
+    jobs: &Jobs,
 ) -> io::Result<Server> {
     let path = socket::path(data_dir);
     match disk.unlink(&path) {
@@ -72,10 +81,11 @@ fn try_serve(
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
     let inode = std::fs::metadata(&path)?.ino();
     let shared = Arc::new(Shared::default());
-    let (to_thread, taps, compact) = (Arc::clone(&shared), taps.clone(), compact.clone());
+    let (to_thread, taps) = (Arc::clone(&shared), taps.clone());
+    let work = Work { compact: compact.clone(), jobs: jobs.clone() };
     std::thread::Builder::new()
         .name("tap".to_owned())
-        .spawn(move || accept(&listener, &taps, &compact, &to_thread))?;
+        .spawn(move || accept(&listener, &taps, &work, &to_thread))?;
     Ok(Server { path, inode, disk: Arc::clone(disk), shared })
 }
 
@@ -94,7 +104,7 @@ impl Server {
     }
 }
 
-fn accept(listener: &UnixListener, taps: &TapHub, compact: &CompactRequests, shared: &Arc<Shared>) {
+fn accept(listener: &UnixListener, taps: &TapHub, work: &Work, shared: &Arc<Shared>) {
     for client in listener.incoming() {
         if shared.over.load(Ordering::Acquire) {
             return;
@@ -108,10 +118,10 @@ fn accept(listener: &UnixListener, taps: &TapHub, compact: &CompactRequests, sha
             let _ = refuse(&client, format!("{CLIENTS_MAX} taps are open already"));
             continue;
         }
-        let (taps, compact, of_thread) = (taps.clone(), compact.clone(), Arc::clone(shared));
+        let (taps, work, of_thread) = (taps.clone(), work.clone(), Arc::clone(shared));
         let serve = move || {
             // A client that went away is no event of the run.
-            let _ = serve_client(&client, &taps, &compact, &of_thread);
+            let _ = serve_client(&client, &taps, &work, &of_thread);
             of_thread.clients.fetch_sub(1, Ordering::AcqRel);
         };
         if std::thread::Builder::new().name("tap-client".to_owned()).spawn(serve).is_err() {
@@ -129,7 +139,7 @@ fn refuse(mut client: &UnixStream, error: String) -> io::Result<()> {
 fn serve_client(
     client: &UnixStream,
     taps: &TapHub,
-    compact: &CompactRequests,
+    work: &Work,
     shared: &Shared,
 ) -> io::Result<()> {
     client.set_read_timeout(Some(CLIENT_PATIENCE))?;
@@ -139,9 +149,12 @@ fn serve_client(
     if request.is_empty() {
         return Ok(()); // somebody only wanted to know whether we live
     }
-    let parsed = serde_json::from_str::<Request>(&request).map_err(|error| error.to_string());
+    let mut parsed = serde_json::from_str::<Request>(&request).map_err(|error| error.to_string());
     if parsed.as_ref().is_ok_and(|request| request.compact) {
-        return super::compact::serve(client, compact);
+        return super::compact::serve(client, &work.compact);
+    }
+    if let Some(job) = parsed.as_mut().ok().and_then(|request| request.job.take()) {
+        return super::jobs::serve(client, &work.jobs, job);
     }
     let tap = match parsed.and_then(Request::filter) {
         Ok(filter) => taps.subscribe(filter),
