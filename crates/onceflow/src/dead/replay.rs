@@ -244,7 +244,7 @@ impl Job for DeadJob {
                 self.told.problem(format!("{path} died again and is a new letter{}", reason()));
             }
             Outcome::Rejected => {
-                self.told.problem(format!("{path} was rejected and is in that file{}", reason()));
+                self.told.problem(format!("{path} was rejected: its letter stays{}", reason()));
             }
             Outcome::Duplicate => self.told.superseded += 1,
             Outcome::Delivered | Outcome::Filtered | Outcome::Returned => {}
@@ -257,8 +257,9 @@ impl Job for DeadJob {
             "class": class,
             "message": message,
         }));
-        // A returned event has no outcome yet: its letter stays open.
-        if answer.outcome != Outcome::Returned
+        // A returned event has no outcome yet, and of a rejected one the ledger keeps the letter:
+        // these stay open.
+        if !matches!(answer.outcome, Outcome::Returned | Outcome::Rejected)
             && let Some(settling) = self.done.get_mut(number)
         {
             settling.since.get_or_insert_with(Instant::now);

@@ -7,9 +7,11 @@
     missing_docs
 )]
 
+mod archive;
 mod bad_input;
 mod broker_input;
 mod data_dir;
+mod dead;
 mod demo;
 mod examples;
 mod examples_served;

@@ -176,4 +176,12 @@ impl Sdk {
         let answer = self.runtime.block_on(call);
         answer.map(drop).map_err(|error| error.into_service_error().to_string())
     }
+
+    /// Puts a record; its sequence number.
+    pub(crate) fn put_at(&self, stream: &str, data: &[u8]) -> String {
+        let blob = aws_sdk_kinesis::primitives::Blob::new(data);
+        let call =
+            self.kinesis.put_record().stream_name(stream).partition_key("k").data(blob).send();
+        self.runtime.block_on(call).unwrap().sequence_number().to_owned()
+    }
 }
