@@ -110,7 +110,7 @@ fn element(payload: &[u8], at: usize, index: u32) -> Option<usize> {
 }
 
 /// How many levels of objects and arrays a value has that was checked.
-pub(super) fn depth(json: &[u8]) -> usize {
+pub(in crate::stage) fn depth(json: &[u8]) -> usize {
     let (mut depth, mut deepest, mut in_text, mut escaped) = (0_usize, 0, false, false);
     for byte in json {
         match byte {

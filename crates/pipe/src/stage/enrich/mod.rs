@@ -33,6 +33,7 @@ use self::cache::Answer;
 use self::call::{Answers, Service, ServiceOptions, Value};
 use self::http::HttpCaller;
 use self::insert::NoPlace;
+pub(in crate::stage) use self::insert::depth;
 use self::key::{Asked, Form};
 use self::table::Table;
 use self::watched::Watched;

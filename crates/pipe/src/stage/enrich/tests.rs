@@ -446,7 +446,7 @@ fn an_answer_finds_its_place() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("t.ndjson");
     std::fs::write(&file, "{\"k\":1}").unwrap();
-    let mut into = |into: &str, payload: &str| {
+    let into = |into: &str, payload: &str| {
         let one = lookup(&file, "$.k", "k", into, EnrichMissing::Pass);
         self::one(&mut enricher(vec![one]), payload)
     };

@@ -9,7 +9,7 @@ use super::TransformFault;
 use crate::stage::cursor::Cursor;
 
 /// Changes to one payload, from front to back.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(in crate::stage) struct Edits {
     /// What is cut out of the payload, and where in `text` the replacement stands.
     cuts: Vec<(Range<usize>, Range<usize>)>,
@@ -63,6 +63,18 @@ impl Edits {
         let start = self.text.len();
         write(&mut self.text);
         self.cuts.push((cut, start..self.text.len()));
+    }
+
+    /// Puts what `write` appends in the place of the whole payload.
+    pub(super) fn whole(
+        &mut self,
+        payload: &[u8],
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), TransformFault>,
+    ) -> Result<(), TransformFault> {
+        let start = self.text.len();
+        write(&mut self.text)?;
+        self.cuts.push((0..payload.len(), start..self.text.len()));
+        Ok(())
     }
 
     /// Appends the changed payload.

@@ -249,7 +249,12 @@ fn steps_see_what_the_one_before_them_left() {
 fn a_path_without_a_name_at_its_end_is_a_mistake_and_never_ignored() {
     for step in [split("$.a[0]", ":", &["b", "c"]), rename("$", "b"), drop(&["$.a", "$.b[1]"])] {
         assert!(mistake(&step).is_some());
-        assert_eq!(fault(&[step], "{}"), "transform_not_a_name");
+        assert!(super::check(&step).is_err());
+        assert!(
+            Transforms::for_pipe(std::slice::from_ref(&step), &TransformContext::default())
+                .is_err()
+        );
+        assert_eq!(fault(&[step], "{}"), "transform_unusable");
     }
     for step in [drop(&["$.a[0].b"]), time("$.a[0]", TimeFormat::Rfc3339, TimeFormat::EpochNanos)] {
         assert_eq!(mistake(&step), None);
