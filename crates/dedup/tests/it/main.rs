@@ -13,6 +13,7 @@ mod ledger_dead;
 mod ledger_errors;
 mod ledger_fixture;
 mod ledger_kit;
+mod ledger_leave;
 mod ledger_parked;
 mod ledger_records;
 mod ledger_restart;
