@@ -290,6 +290,7 @@ fn decide_loop(
 ) {
     let mut turn = workers.iter().cycle().peekable();
     let mut ended = false;
+    let mut quiet_since = Instant::now();
     while next_step.is_ready(line) {
         // With a permit: exactly one batch is handed over.
         let decided = loop {
@@ -304,7 +305,22 @@ fn decide_loop(
                 let _ = next_step.take(decide.finish());
                 return;
             }
-            let wait = wait(&decide);
+            if quiet_since.elapsed() >= TICK {
+                quiet_since = Instant::now();
+                let (tick, number_used) = decide.tick();
+                if !next_step.take(tick) {
+                    return;
+                }
+                match number_used.recv() {
+                    Ok(used) => decide.ticked(used),
+                    Err(_) => return,
+                }
+                if !next_step.is_ready(line) {
+                    return;
+                }
+                continue;
+            }
+            let wait = wait(&decide).min(TICK.saturating_sub(quiet_since.elapsed()));
             if ended || decide.is_full() {
                 std::thread::sleep(wait.min(WAKEUP_POLL));
                 continue;
@@ -315,23 +331,11 @@ fn decide_loop(
                     turn.next();
                     break decide.decide(batch);
                 }
-                Err(RecvTimeoutError::Timeout) if wait == TICK => {
-                    let (tick, number_used) = decide.tick();
-                    if !next_step.take(tick) {
-                        return;
-                    }
-                    match number_used.recv() {
-                        Ok(used) => decide.ticked(used),
-                        Err(_) => return,
-                    }
-                    if !next_step.is_ready(line) {
-                        return;
-                    }
-                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => ended = true,
             }
         };
+        quiet_since = Instant::now();
         if !next_step.take(decided) {
             return;
         }

@@ -13,6 +13,7 @@ mod config;
 mod config_delivery;
 mod crash;
 mod defects;
+mod delivery;
 mod faults;
 mod gate;
 mod promises;

@@ -145,7 +145,7 @@ impl Acker for BrokerAcker {
         let mut broker = self.0.0.lock().unwrap();
         for (extent, range) in batch.extent_ranges() {
             for index in range.clone() {
-                if batch.events[index].fate.outcome().is_some() {
+                if batch.events[index].fate.leaves_source() {
                     let at = batch.position(extent, &range, index).0;
                     broker.acked.insert(at.as_u64().unwrap());
                 }
@@ -159,7 +159,7 @@ impl Acker for BrokerAcker {
 /// parent of its own: no other one's sync makes it durable by the way.
 pub(crate) fn disk(seed: u64) -> SimDisk {
     let disk = SimDisk::new(seed);
-    for parent in ["/a", "/b", "/c", "/d"] {
+    for parent in ["/a", "/b", "/c", "/d", "/e"] {
         disk.mkdir(Path::new(parent)).unwrap();
     }
     disk.sync_dir(Path::new("/"), journal::SyncPoint("test.setup")).unwrap();

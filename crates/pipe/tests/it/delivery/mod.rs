@@ -1,0 +1,7 @@
+//! Sinks that deliver at once: retries, circuits, order, letters, parking.
+
+mod circuit;
+pub(crate) mod kit;
+mod parking;
+mod retry;
+mod sinks;
