@@ -38,6 +38,10 @@ impl Stop {
 
 /// What a call of [`Source::receive`] gave.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one a batch: it is moved a few times, never kept in numbers"
+)]
 pub enum Received {
     /// Events, or ranges that are settled without any: where a pipe begins, and what its source's
     /// retention removed.

@@ -163,12 +163,7 @@ impl PipeLedger {
     fn narrow_replays(&self, batch: &mut Batch) {
         let Some(replay) = &batch.replay else { return };
         for (event, replayed) in batch.events.iter_mut().zip(&replay.events) {
-            let held = replayed.letter.map_or(0, |letter| {
-                self.with_state(|pipe| {
-                    let letter = pipe.letters.get(&letter);
-                    letter.map_or(0, |letter| mask(&self.declared.sinks, &letter.sinks))
-                })
-            });
+            let held = replayed.letter.map_or(0, |letter| self.held_by_letter(letter));
             event.routes &= replayed.sinks & !held;
             event.marks = event.marks.with(Marks::REPLAYED);
         }
@@ -354,6 +349,8 @@ impl PipeLedger {
         }
         let scope = self.declared.scope.as_ref().filter(|_| event.window_ms >= 0);
         let (key, window_ms, body_hash) = (event.key, event.window_ms, event.body_hash);
+        // What an earlier letter of the same body says stays true: this one takes its place.
+        let sinks = sinks | self.held_already(batch, at, event);
         let bits = (0..u64::BITS).zip(&self.declared.sinks);
         let mut places: Vec<u16> =
             bits.filter(|(bit, _)| sinks >> bit & 1 == 1).map(|(_, place)| *place).collect();
@@ -365,6 +362,24 @@ impl PipeLedger {
             deterministic_under: deterministic.then_some(self.config_fingerprint),
             sinks: places,
             superseded: false,
+        })
+    }
+
+    /// The sinks that hold a dead event since it, or a copy of it, died before.
+    fn held_already(&self, batch: &Batch, at: u32, event: &Event) -> u64 {
+        let by_copy = self
+            .cell()
+            .map_or(0, |cell| cell.with(|scope| scope.held_by_dead(self.pipe_id(), event)));
+        let replayed = batch.replay.as_ref().and_then(|all| all.events.get(at as usize));
+        let letter = replayed.and_then(|replayed| replayed.letter);
+        by_copy | letter.map_or(0, |letter| self.held_by_letter(letter))
+    }
+
+    /// The sinks that hold the event of an open letter: bit `n` for sink `n`.
+    fn held_by_letter(&self, letter: u128) -> u64 {
+        self.with_state(|pipe| {
+            let letter = pipe.letters.get(&letter);
+            letter.map_or(0, |letter| mask(&self.declared.sinks, &letter.sinks))
         })
     }
 

@@ -270,14 +270,34 @@ impl Scope {
     }
 
     /// Lets go of the keys that batch `number` of `pipe` reserved: those of its events with
-    /// `Fate::Deliver`. Later batches of the pipe may hold duplicates of them; they must be
+    /// `Fate::Deliver`, and of those that died since. Later batches of the pipe may hold duplicates of them; they must be
     /// withdrawn, too.
     pub fn release(&mut self, pipe: PipeId, number: BatchNumber, batch: &Batch) {
-        let held = |event: &&event::Event| event.fate == Fate::Deliver && event.window_ms >= 0;
+        let held = |event: &&event::Event| {
+            matches!(event.fate, Fate::Deliver | Fate::Dead(_)) && event.window_ms >= 0
+        };
         for event in batch.events.iter().filter(held) {
             self.let_go(pipe, number, event);
         }
         self.waiters.released(pipe, number);
+    }
+
+    /// The sinks of `pipe` that hold the body of `event` since an event of its key died: bit `n`
+    /// for sink `n`.
+    #[must_use]
+    pub fn held_by_dead(&self, pipe: PipeId, event: &event::Event) -> u64 {
+        if self.dead.is_empty() || event.window_ms < 0 {
+            return 0;
+        }
+        let copy = dead::Copy {
+            pipe,
+            key: event.key,
+            reach: reach::Reach { recorded_ms: event.recorded_ms, window_ms: event.window_ms },
+            body_hash: event.body_hash,
+            replay_of: None,
+        };
+        let said = self.dead.judge(copy, OnDuplicateOfDead::Admit);
+        said.map_or(0, |said| said.held)
     }
 
     /// Takes one event out of the waiting; it won't come again, or not as the same.
