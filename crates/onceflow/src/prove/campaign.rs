@@ -1,5 +1,8 @@
 //! Runs until the time or the counts are reached, or something is found.
 
+use std::ffi::OsStr;
+use std::io::IsTerminal as _;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use pipe::config::{PipeConfig, SinkKind};
@@ -40,7 +43,7 @@ pub(crate) fn prove(asked: &Asked, moving: &MovingLine) -> Result<Proof, Failure
     let mut common = Common { asked, source, next: 0, receiver };
     let mut schedule = Schedule::new(asked.seed, common.receiver.is_some());
     if asked.plant.is_some() {
-        schedule.only_kills();
+        schedule.no_io_errors();
     }
     loop {
         let number = proof.runs;
@@ -54,7 +57,9 @@ pub(crate) fn prove(asked: &Asked, moving: &MovingLine) -> Result<Proof, Failure
         proof.seconds = began.elapsed().as_secs_f64();
         proof.calls_failed = common.receiver.as_ref().map_or(0, Receiver::failed);
         (proof.ops, proof.sorts_visited) = schedule.visited();
-        moving.show(&proof.line());
+        if std::io::stderr().is_terminal() {
+            moving.show(&proof.line());
+        }
         if !proof.holds() || proof.is_over(asked, began) {
             break;
         }
@@ -122,19 +127,16 @@ fn count(proof: &mut Proof, shape: Shape, lived: &Lived) {
         Shape::KillAt(_) if hit && lived.ended.is_none() => proof.kills_at += 1,
         Shape::Io(..) if hit => {
             proof.io_errors += 1;
-            let stopped = lived.ended.as_ref().is_none_or(|ended| !ended.failures.is_empty());
-            if stopped {
+            if has_stopped(lived) {
                 proof.io_stopped += 1;
             } else if let Some(what) = &lived.fault {
-                let what: Vec<&str> = what.split(' ').skip(1).take(2).collect();
-                let what = what.iter().filter(|word| !word.contains('/'));
-                *proof.went_on.entry(what.copied().collect::<Vec<_>>().join(" ")).or_default() += 1;
+                *proof.went_on.entry(operation(what)).or_default() += 1;
             }
         }
         Shape::Full(..) if hit => {
             proof.full_disks += 1;
-            let stopped = lived.ended.as_ref().is_none_or(|ended| !ended.failures.is_empty());
-            proof.full_stopped += u64::from(stopped);
+            let pipes = lived.ended.as_ref().is_none_or(|ended| !ended.failures.is_empty());
+            proof.full_stopped += u64::from(pipes);
         }
         Shape::ClockJump => proof.clock_jumps += 1,
         _ => {}
@@ -142,12 +144,30 @@ fn count(proof: &mut Proof, shape: Shape, lived: &Lived) {
     proof.kills_anytime += u64::from(lived.killed);
 }
 
+/// Whether a pipe or the broker refused to go on.
+fn has_stopped(lived: &Lived) -> bool {
+    lived.ended.as_ref().is_none_or(|it| !it.failures.is_empty() || !it.refused.is_empty())
+}
+
+/// An operation without its number, and of its path only the last folder and the kind of file.
+fn operation(what: &str) -> String {
+    let mut words = what.split(' ').skip(1);
+    let name: Vec<&str> = words.by_ref().take_while(|word| !word.starts_with('/')).collect();
+    let path = what.split(' ').find(|word| word.starts_with('/')).map(Path::new);
+    let folder = path.and_then(Path::parent).and_then(Path::file_name);
+    let kind = path.and_then(Path::extension);
+    let text = |part: Option<&OsStr>| part.and_then(OsStr::to_str).unwrap_or_default().to_owned();
+    format!("{} in {}/*.{}", name.join(" "), text(folder), text(kind))
+}
+
 /// What a life did that nothing explains.
 fn trouble(shape: Shape, lived: &Lived) -> Option<String> {
     if let Some(trouble) = &lived.trouble {
         return Some(trouble.clone());
     }
-    let failures = lived.ended.as_ref().map(|ended| &ended.failures)?;
+    let ended = lived.ended.as_ref()?;
+    let failures: Vec<&str> =
+        ended.failures.iter().chain(&ended.refused).map(String::as_str).collect();
     let told = lived.fault.is_some() || shape == Shape::Calls;
     (!told && !failures.is_empty()).then(|| failures.join("; "))
 }

@@ -77,6 +77,8 @@ pub(super) struct Ended {
     pub(super) settled: u64,
     /// What stopped, and why.
     pub(super) failures: Vec<String>,
+    /// Why the broker refused events.
+    pub(super) refused: Vec<String>,
 }
 
 /// Says something to the parent, a line.
@@ -111,7 +113,7 @@ pub(crate) fn live(life: &str, clock: &OffsetClock) -> Result<Exit, Failure> {
     let mut ended = Ended::default();
     match Session::open(&configs, &options, broker_options()) {
         Ok(session) => {
-            ended.failures = run(&session, &life, &stop, &taps);
+            run(&session, &life, &stop, &taps, &mut ended);
             if let Err(error) = session.close() {
                 ended.failures.push(format!("close: {error}"));
             }
@@ -134,8 +136,8 @@ pub(super) fn broker_options() -> BrokerOptions {
     }
 }
 
-/// Feeds and runs the pipes until nothing more happens; what failed.
-fn run(session: &Session, life: &Life, stop: &Stop, taps: &TapHub) -> Vec<String> {
+/// Feeds and runs the pipes until nothing more happens.
+fn run(session: &Session, life: &Life, stop: &Stop, taps: &TapHub, ended: &mut Ended) {
     let until = Instant::now() + Duration::from_millis(life.life_ms_max);
     let idle = Duration::from_millis(life.idle_ms);
     std::thread::scope(|scope| {
@@ -154,7 +156,7 @@ fn run(session: &Session, life: &Life, stop: &Stop, taps: &TapHub) -> Vec<String
             std::thread::park_timeout(LOOK);
         }
         stop.ask();
-        let mut failures = Vec::new();
+        let failures = &mut ended.failures;
         match pipes.join() {
             Ok(Ok(summaries)) => {
                 for pipe in summaries {
@@ -165,11 +167,10 @@ fn run(session: &Session, life: &Life, stop: &Stop, taps: &TapHub) -> Vec<String
             Err(_) => failures.push("a pipe panicked".to_owned()),
         }
         match feeding.join() {
-            Ok(refused) => failures.extend(refused),
+            Ok(refused) => ended.refused = refused,
             Err(_) => failures.push("the feeder panicked".to_owned()),
         }
-        failures
-    })
+    });
 }
 
 /// The disk of a life.

@@ -61,8 +61,8 @@ pub(super) struct Schedule {
     /// Operations of a round, of a first life and of a later one.
     ops: [u64; 2],
     calls: bool,
-    /// Only losses of power and kills: what a breakage needs to show.
-    only_kills: bool,
+    /// No I/O errors: they stop the pipes, and a breakage needs pipes that run.
+    no_io_errors: bool,
 }
 
 impl Schedule {
@@ -73,13 +73,13 @@ impl Schedule {
             next: [[0; 2]; 5],
             ops: [0; 2],
             calls,
-            only_kills: false,
+            no_io_errors: false,
         }
     }
 
-    /// Kills only from now on.
-    pub(super) fn only_kills(&mut self) {
-        self.only_kills = true;
+    /// From now on nothing fails; processes end and clocks jump.
+    pub(super) fn no_io_errors(&mut self) {
+        self.no_io_errors = true;
     }
 
     /// A calm life had so many operations.
@@ -109,7 +109,7 @@ impl Schedule {
         match sort {
             b'P' => Shape::PowerLoss(self.op(0, first)),
             b'K' => Shape::KillAt(self.op(1, first)),
-            _ if self.only_kills => Shape::PowerLoss(self.op(0, first)),
+            b'I' | b'i' | b'F' if self.no_io_errors => Shape::ClockJump,
             b'I' => Shape::Io(self.op(2, first), true),
             b'i' => Shape::Io(self.op(3, first), false),
             b'F' => Shape::Full(self.op(4, first), 1 + self.chance.below(FULL_OPS_MAX)),

@@ -36,7 +36,9 @@ pub(super) fn cross_check() -> Result<String, Failure> {
         if said.contains("INJECTED") {
             hit += 1;
             if code == Some(i32::from(Exit::Ok as u8)) {
-                return Err(cannot(format!("fdatasync {when} failed, and the run went on:\n{said}")));
+                return Err(cannot(format!(
+                    "fdatasync {when} failed, and the run went on:\n{said}"
+                )));
             }
         }
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::campaign::USUAL;
-use super::options::Asked;
+use super::options::{Asked, Supply};
 use super::plant::Plant;
 
 /// What was done, and what was found.
@@ -16,6 +16,8 @@ pub(crate) struct Proof {
     pub(super) seed: u64,
     pub(super) plant: Option<Plant>,
     pub(super) time: Option<Duration>,
+    /// The options that say where events come from.
+    pub(super) supply: String,
     pub(super) runs: u64,
     /// Child processes.
     pub(super) lives: u64,
@@ -63,6 +65,11 @@ impl Proof {
             seed: asked.seed,
             plant: asked.plant,
             time: asked.time,
+            supply: match &asked.supply {
+                Supply::Made => String::new(),
+                Supply::Recorded(path) => format!(" --events {}", path.display()),
+                Supply::Generated(path) => format!(" --generate {}", path.display()),
+            },
             usual: USUAL,
             ..Proof::default()
         }
@@ -125,8 +132,11 @@ impl Proof {
         );
         row("kills", self.kills(), &kills);
         let faults = format!(
-            "{} I/O errors ({} stopped what must not go on), {} times a full disk",
-            self.io_errors, self.io_stopped, self.full_disks
+            "{} I/O errors ({} stopped what must not go on), {} times a full disk ({} waited)",
+            self.io_errors,
+            self.io_stopped,
+            self.full_disks,
+            self.full_disks - self.full_stopped.min(self.full_disks)
         );
         row("faults", self.faults(), &faults);
         let eras = format!("and {} times all windows ended", self.eras);
@@ -163,7 +173,8 @@ impl Proof {
     fn again(&self) -> String {
         let plant =
             self.plant.map(|plant| format!(" --plant {}", plant.name())).unwrap_or_default();
-        format!("onceflow prove {} --seed {}{plant} --keep", self.pipes.join(" "), self.seed)
+        let (pipes, seed) = (self.pipes.join(" "), self.seed);
+        format!("onceflow prove {pipes}{} --seed {seed}{plant} --keep", self.supply)
     }
 
     /// For scripts.
