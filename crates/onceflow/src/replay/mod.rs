@@ -18,6 +18,7 @@ use journal::Disk;
 use pipe::Session;
 use pipe::config::PipeConfig;
 use pipe::replay::ReplayOutcome;
+use pipe::status::Phase;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -216,10 +217,23 @@ fn owned(session: &Session, asked: &Asked, answers: &Answers) -> Result<Done, Fa
     };
     let (disk, clock) = (Arc::clone(session.disk()), Arc::clone(session.clock()));
     let place = Place { config, data_dir: session.data_dir(), disk, clock };
+    let status = session.pipes().iter().find(|status| status.name() == pipe);
+    let has_ended =
+        || status.is_some_and(|status| matches!(status.phase(), Phase::Ended | Phase::Failed(_)));
+    if has_ended() {
+        return Err(Failure::new(
+            Exit::Failed,
+            format!(
+                "pipe `{pipe}` has ended there, and the run goes on without it: stop the run, and \
+                 replay again"
+            ),
+        ));
+    }
     let mut job = asked.kind.job(asked.args.clone(), &place)?;
     let mut around = Around {
         clock: place.clock.as_ref(),
-        stopped: &|| answers.is_over(),
+        // An inbox of a pipe that has ended takes nothing, and says nothing.
+        stopped: &|| answers.is_over() || has_ended(),
         tell: &mut |tally| answers.send(Answer::Progress(tally.clone())).is_ok(),
     };
     let tally = drive(job.as_mut(), &inbox, &mut around);

@@ -66,6 +66,11 @@ fn p5_replay_and_purge_are_done_by_the_run_that_owns_the_folder() {
     assert_eq!(purged.code, 0, "{purged:?}");
     assert!(purged.stdout.contains("\"purged\":1"), "{purged:?}");
     assert_eq!(listed(&world, &[]).len(), 2);
+    // Its pipe has read its file to the end, and takes nothing any more.
+    let ended = "onceflow_pipe_phase{pipe=\"app\",phase=\"ended\"}";
+    served.wait_until("the pipe has ended", |served| served.metric(ended) > 0.0);
+    let early = dead(&world, &["replay", "app.yaml"]);
+    early.expect(1, &["has ended"]);
     served.stop();
     // Without an owner the command owns the folder itself.
     let replayed = dead(&world, &["replay", "app.yaml", "--rate", "100"]);
