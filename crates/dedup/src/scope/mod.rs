@@ -270,8 +270,8 @@ impl Scope {
     }
 
     /// Lets go of the keys that batch `number` of `pipe` reserved: those of its events with
-    /// `Fate::Deliver`, and of those that died since. Later batches of the pipe may hold duplicates of them; they must be
-    /// withdrawn, too.
+    /// `Fate::Deliver`, and of those that died since. Later batches of the pipe may hold duplicates
+    /// of them; they must be withdrawn, too.
     pub fn release(&mut self, pipe: PipeId, number: BatchNumber, batch: &Batch) {
         let held = |event: &&event::Event| {
             matches!(event.fate, Fate::Deliver | Fate::Dead(_)) && event.window_ms >= 0

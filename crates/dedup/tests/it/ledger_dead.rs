@@ -359,3 +359,39 @@ fn a_letter_of_an_event_that_lives_is_refused() {
     }
     pipe.commit(&settlement(number, &events, Vec::new())).wait().unwrap();
 }
+
+#[test]
+fn p3_a_withdrawn_batch_lets_go_of_what_died_in_it() {
+    let (_ledger, pipe) = start(&SimDisk::new(1));
+    let number = pipe.next_batch();
+    let mut events = copy(7, 1, NOW_MS);
+    pipe.reserve(number, &mut events);
+    kill(&mut events);
+    pipe.release(number, &events);
+    assert_eq!(deliver(&pipe, copy(7, 1, NOW_MS)), Fate::Deliver);
+}
+
+#[test]
+fn p2_the_letter_of_a_copy_that_dies_too_knows_all_sinks_that_hold_the_body() {
+    let (_ledger, pipe) = start(&SimDisk::new(1));
+    die(&pipe, 7, false, 0b001);
+    let dies_again = |mut events: Batch, id: u128, ends: Option<u128>| {
+        let number = pipe.next_batch();
+        pipe.reserve(number, &mut events);
+        assert_eq!(events.events[0].fate, Fate::Deliver);
+        kill(&mut events);
+        let mut dies = settlement(number, &events, Vec::new());
+        dies.letters = vec![LetterChange::Add { id, event: 0, deterministic: false, sinks: 0b010 }];
+        dies.letters.extend(ends.map(|id| LetterChange::Remove { id }));
+        pipe.commit(&dies).wait().unwrap();
+    };
+    dies_again(copy(7, 1, NOW_MS), 70, None);
+    assert_eq!(pipe.letters()[&70].sinks, [0, 1]);
+    // The replay of the first one dies; its new letter takes the place of the old.
+    dies_again(replay(7, 7, Some(NOW_MS), ALL), 71, Some(7));
+    assert_eq!(pipe.letters()[&71].sinks, [0, 1]);
+    // Another body is nowhere yet.
+    dies_again(copy(7, 2, NOW_MS), 72, None);
+    assert_eq!(pipe.letters()[&72].sinks, [1]);
+    assert_eq!(try_copy(&pipe, copy(7, 1, NOW_MS)).1, 0b100);
+}
