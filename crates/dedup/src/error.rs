@@ -61,7 +61,7 @@ pub enum LedgerError {
         cause: Arc<str>,
     },
     /// A record that the journal doesn't take.
-    #[error("a batch's record was refused: {what}")]
+    #[error("a record of the ledger was refused: {what}")]
     Refused {
         /// Which limit, and what to do.
         what: String,

@@ -153,7 +153,7 @@ impl Core {
             || runs && self.clock.now_ms() >= self.checkpoint_due_ms.load(Ordering::Relaxed)
     }
 
-    /// Lack of room is nothing worse; everything else stops the ledger.
+    /// Lack of room, on the disk or in a record, is nothing worse; everything else stops the ledger.
     fn checkpoint_error(&self, error: LedgerError) -> LedgerError {
         match error {
             LedgerError::Io(FolderIo { ref source, .. })
@@ -161,7 +161,12 @@ impl Core {
             {
                 DiskFull { cause: error.to_string().into() }.into()
             }
-            LedgerError::DiskFull(_) | LedgerError::Closed | LedgerError::Stopped { .. } => error,
+            // Nothing was lost either where it got too long a record: it is tried again later, and
+            // goes once there are fewer parked events and letters.
+            LedgerError::DiskFull(_)
+            | LedgerError::Refused { .. }
+            | LedgerError::Closed
+            | LedgerError::Stopped { .. } => error,
             other => {
                 self.stop(&other);
                 other

@@ -223,7 +223,8 @@ impl Core {
             AppendError::TooLarge { bytes, bytes_max } => LedgerError::Refused {
                 what: format!(
                     "{bytes} bytes, and the journal takes at most {bytes_max} (record_bytes_max); \
-                     make the pipe's batches smaller"
+                     make the pipe's batches smaller, or, for a checkpoint, replay or purge dead \
+                     letters"
                 ),
             },
             other => self.stop(other),

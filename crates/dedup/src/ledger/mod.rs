@@ -148,8 +148,9 @@ impl Ledger {
     /// happens by itself, in the background, past `checkpoint_journal_bytes`.
     ///
     /// # Errors
-    /// [`LedgerError::DiskFull`]: nothing was lost, and it is tried again later. Any other stops
-    /// the ledger.
+    /// [`LedgerError::DiskFull`], and [`LedgerError::Refused`] where parked events and letters make
+    /// too long a record: nothing was lost, and it is tried again later. Any other stops the
+    /// ledger.
     pub fn checkpoint(&self) -> Result<(), LedgerError> {
         self.core.checkpoint()
     }

@@ -34,7 +34,11 @@ impl Default for LedgerOptions {
             counter_minutes_max: 1440,
             types_max: 1000,
             key_runs_probed_max: 16,
-            journal: JournalConfig::default(),
+            // A checkpoint is one record, with all parked events and open letters in it.
+            journal: JournalConfig {
+                record_bytes_max: JournalConfig::RECORD_BYTES_MAX,
+                ..JournalConfig::default()
+            },
             onceflow_version: env!("CARGO_PKG_VERSION").into(),
             lock: true,
             random: Random::System,

@@ -395,3 +395,26 @@ fn p2_the_letter_of_a_copy_that_dies_too_knows_all_sinks_that_hold_the_body() {
     assert_eq!(pipe.letters()[&72].sinks, [1]);
     assert_eq!(try_copy(&pipe, copy(7, 1, NOW_MS)).1, 0b100);
 }
+
+#[test]
+fn p6_more_letters_than_a_checkpoint_takes_stop_nothing() {
+    let mut small = options();
+    small.journal.record_bytes_max = 4096;
+    let disk = SimDisk::new(1);
+    let open = || open_with(&disk, &TestClock::new(NOW_MS), small.clone()).unwrap();
+    let ids: Vec<u128> = (1..=80).collect();
+    {
+        let ledger = open();
+        let pipe = ledger.pipe(declared(99, ["a", "b", "c"])).unwrap();
+        ids.iter().for_each(|&id| die(&pipe, id, true, 0));
+        let refused = ledger.checkpoint().unwrap_err().to_string();
+        assert!(refused.contains("purge dead letters"), "{refused}");
+        assert_eq!(deliver(&pipe, copy(500, 1, NOW_MS)), Fate::Deliver);
+    }
+    let ledger = open();
+    let pipe = ledger.pipe(declared(99, ["a", "b", "c"])).unwrap();
+    assert_eq!(pipe.letters_open(), 80);
+    ledger.remove_letters("app", &ids[..70]).unwrap();
+    ledger.checkpoint().unwrap();
+    assert_eq!(try_copy(&pipe, copy(80, 1, NOW_MS)).0, Fate::Duplicate);
+}
