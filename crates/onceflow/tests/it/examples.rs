@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::kit::World;
+use crate::kit::{Ended, World};
 
 #[test]
 fn the_examples_pass_their_own_tests() {
@@ -13,6 +13,26 @@ fn the_examples_pass_their_own_tests() {
         let said = world.ok(&["test", &file]).stdout;
         assert!(said.ends_with(&format!("{tests} tests passed\n")), "{said}");
     }
+}
+
+#[test]
+fn the_example_with_a_service_needs_its_address_and_passes_its_tests() {
+    let world = World::with_examples();
+    let ended = world.run(&["check", "payments.yaml"]);
+    ended.expect(2, &["`PAYMENTS_URL` isn't set"]);
+    let with = |words: &[&str], url: &str| {
+        let mut command = world.command(words);
+        command.env("PAYMENTS_URL", url).env("PAYMENTS_TOKEN", "hunter2");
+        Ended::new(command.output().unwrap())
+    };
+    let said = with(&["test", "payments.yaml"], "https://example.org/failed");
+    assert!(said.code == 0 && said.stdout.ends_with("1 test passed\n"), "{said:?}");
+    // A warning is no error, and shows no secret.
+    let said = with(&["check", "payments.yaml"], "http://example.org/failed");
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(said.stdout.starts_with("warning: `auth` goes over the network"), "{said:?}");
+    assert!(said.stdout.ends_with("1 good pipe: payments\n"), "{said:?}");
+    assert!(!format!("{said:?}").contains("hunter2"), "{said:?}");
 }
 
 #[test]

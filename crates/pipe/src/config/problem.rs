@@ -126,7 +126,7 @@ impl fmt::Display for ConfigError {
             writeln!(f, "{gutter} | {}{carets}", " ".repeat(before))?;
         }
         for detail in &self.shown.details {
-            writeln!(f, "{gutter} = {detail}")?;
+            writeln!(f, "{}", format!("{gutter} | {detail}").trim_end())?;
         }
         for help in &self.help {
             writeln!(f, "{gutter} = help: {help}")?;

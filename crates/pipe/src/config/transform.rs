@@ -3,7 +3,7 @@
 use event::path::{FieldPath, Step};
 
 use super::envelope::time_format;
-use super::place::Place;
+use super::place::{Place, SourceText};
 use super::problem::Problems;
 use super::section::{Checked, Section, Value};
 use crate::stage::time::TimeFormat;
@@ -95,17 +95,49 @@ fn checked(
     problems: &mut Problems<'_>,
 ) -> Option<TransformConfig> {
     let Err(mistake) = check(&step) else { return Some(step) };
-    let (what, help) = match step {
+    let (what, help) = match &step {
         TransformConfig::Template(_) => {
             ("template", "`<$.path>` is a value of the event, `<aws.pipes.…>` one of the pipe")
         }
         _ => ("program", "the language: https://vrl.dev"),
     };
+    let text = match &step {
+        TransformConfig::Template(text) | TransformConfig::Vrl(text) => text.as_str(),
+        _ => "",
+    };
     let mut lines = mistake.lines();
     let first = lines.next().unwrap_or("");
+    let place = line_and_column(first)
+        .and_then(|at| spot(problems.source, place, text, at))
+        .unwrap_or(place);
     let message = format!("this {what} can't be used: {first}");
+    let lines = lines.skip_while(|line| line.trim().is_empty());
     problems.add(place, message).details(lines).help(help);
     None
+}
+
+/// What `line 2, column 6: …` begins with.
+fn line_and_column(mistake: &str) -> Option<(usize, usize)> {
+    let (line, rest) = mistake.strip_prefix("line ")?.split_once(", column ")?;
+    let (column, _) = rest.split_once(':')?;
+    Some((line.parse().ok()?, column.parse().ok()?))
+}
+
+/// Where in the file line and column of a text are, if it stands there as it is.
+fn spot(
+    source: &SourceText,
+    whole: Place,
+    text: &str,
+    (line, column): (usize, usize),
+) -> Option<Place> {
+    let offset = column.checked_sub(1)?;
+    let of_text = text.lines().nth(line.checked_sub(1)?)?;
+    if text.lines().count() == 1 {
+        return Some(source.inside(whole, of_text, offset, 1));
+    }
+    let place = Place { line: whole.line + line - 1, column: whole.column + offset, width: 1 };
+    let in_file: String = source.line(place.line).chars().skip(whole.column).collect();
+    (in_file.trim_end() == of_text.trim_end()).then_some(place)
 }
 
 /// Asks the transform about each path alone, so that the error points at the right one.
