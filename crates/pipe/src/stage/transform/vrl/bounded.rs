@@ -7,8 +7,6 @@ use vrl::compiler::{SecretTarget, Target, TargetValue};
 use vrl::path::OwnedTargetPath;
 use vrl::value::Value;
 
-use super::STEPS_MAX;
-
 /// What a number, a bool or an entry of an object or array counts beside its text; bytes.
 const VALUE_BYTES: usize = 8;
 
@@ -22,13 +20,18 @@ pub(super) enum Limit {
 }
 
 /// What a run of a program has taken so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Taken {
-    steps: Cell<u64>,
+    steps_left: Cell<u64>,
     limit: Cell<Option<Limit>>,
 }
 
 impl Taken {
+    /// Nothing yet, of so many expressions.
+    pub(super) fn new(steps_max: u64) -> Taken {
+        Taken { steps_left: Cell::new(steps_max), limit: Cell::new(None) }
+    }
+
     /// The limit that was reached.
     pub(super) fn limit(&self) -> Option<Limit> {
         self.limit.get()
@@ -36,10 +39,9 @@ impl Taken {
 
     /// Asked between expressions: whether to go on.
     pub(super) fn step(&self) -> ControlFlow<()> {
-        let steps = self.steps.get() + 1;
-        self.steps.set(steps);
-        if steps > STEPS_MAX && self.limit.get().is_none() {
-            self.limit.set(Some(Limit::Steps));
+        match self.steps_left.get().checked_sub(1) {
+            Some(left) => self.steps_left.set(left),
+            None => self.limit.set(self.limit.get().or(Some(Limit::Steps))),
         }
         if self.limit.get().is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
@@ -98,11 +100,18 @@ impl SecretTarget for BoundedTarget<'_> {
 fn bytes_of(value: &Value) -> usize {
     VALUE_BYTES
         + match value {
-            Value::Bytes(text) => text.len(),
+            Value::Bytes(bytes) => bytes.len(),
+            Value::String(text) => text.len(),
             Value::Object(fields) => {
                 fields.iter().map(|(name, value)| name.len() + bytes_of(value)).sum()
             }
             Value::Array(elements) => elements.iter().map(bytes_of).sum(),
-            _ => 0,
+            Value::Regex(regex) => regex.as_str().len(),
+            // No wildcard: a kind of text that isn't counted has no bound.
+            Value::Integer(_)
+            | Value::Float(_)
+            | Value::Boolean(_)
+            | Value::Timestamp(_)
+            | Value::Null => 0,
         }
 }

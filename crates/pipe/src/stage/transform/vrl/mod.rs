@@ -24,4 +24,4 @@ pub(super) use self::absent::Program;
 pub(super) use self::program::Program;
 
 /// Expressions that a program may evaluate for one event.
-pub const STEPS_MAX: u64 = 10_000_000;
+pub(super) const STEPS_MAX: u64 = 10_000_000;

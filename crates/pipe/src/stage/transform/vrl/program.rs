@@ -96,8 +96,18 @@ impl Program {
         about: About,
         out: &mut Vec<u8>,
     ) -> Result<(), TransformFault> {
+        self.run_within(STEPS_MAX, payload, about, out)
+    }
+
+    fn run_within(
+        &self,
+        steps_max: u64,
+        payload: &[u8],
+        about: About,
+        out: &mut Vec<u8>,
+    ) -> Result<(), TransformFault> {
         let event = read(payload)?;
-        let taken = Taken::default();
+        let taken = Taken::new(steps_max);
         let metadata = self.metadata(about.received_ms);
         let mut target = BoundedTarget {
             event: TargetValue { value: event, metadata, secrets: Secrets::new() },
@@ -117,7 +127,7 @@ impl Program {
                 return Err(TransformFault::TooLarge { bytes_max: about.bytes_max });
             }
             (Some(Limit::Steps), _) | (None, Err(Terminate::Interrupted)) => {
-                let message = format!("stopped after {STEPS_MAX} expressions");
+                let message = format!("stopped after {steps_max} expressions");
                 return Err(TransformFault::VrlError(message.into()));
             }
             (None, Ok(_)) => {}
