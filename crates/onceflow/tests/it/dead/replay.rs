@@ -12,7 +12,7 @@ fn world(refused: &[u64], count: u64, more: &str) -> (Receiver, World) {
     let lines: String = (1..=count).map(|id| format!("{{\"id\":{id}}}\n")).collect();
     world.write("app.ndjson", lines);
     let summary = world.summary(&["run", "app.yaml"]);
-    assert_eq!(summary["pipes"][0]["dead"], refused.len(), "{summary}");
+    assert_eq!(summary["pipes"][0]["outcomes"]["dead"], refused.len(), "{summary}");
     (receiver, world)
 }
 
@@ -95,7 +95,7 @@ fn purge_wants_to_know_which_and_a_dry_run_changes_nothing() {
     // Their keys are forgotten with them: a copy is a new event, and dies again.
     world.write("app.ndjson", "{\"id\":1}\n{\"id\":2}\n{\"id\":3}\n{\"id\":2,\"again\":true}\n");
     let summary = world.summary(&["run", "app.yaml"]);
-    assert_eq!(summary["pipes"][0]["dead"], 1, "{summary}");
+    assert_eq!(summary["pipes"][0]["outcomes"]["dead"], 1, "{summary}");
 }
 
 #[test]

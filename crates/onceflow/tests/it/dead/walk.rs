@@ -12,7 +12,7 @@ fn p5_a_dead_event_is_found_replayed_delivered_once_and_marked() {
     let lines = "{\"id\":1}\n{\"id\":2,\"text\":\"\u{fc} \\u0000\"}\n{\"id\":3}\n";
     world.write("app.ndjson", lines);
     let summary = world.summary(&["run", "app.yaml"]);
-    assert_eq!(summary["pipes"][0]["dead"], 1, "{summary}");
+    assert_eq!(summary["pipes"][0]["outcomes"]["dead"], 1, "{summary}");
     assert_eq!(receiver.taken(), [1, 3]);
 
     // Its letter is found by its name alone.
@@ -58,7 +58,7 @@ fn p5_a_dead_event_is_found_replayed_delivered_once_and_marked() {
     // Dedup knows it now: a copy is a duplicate.
     world.write("app.ndjson", format!("{lines}{}\n", lines.lines().nth(1).unwrap()));
     let summary = world.summary(&["run", "app.yaml"]);
-    assert_eq!(summary["pipes"][0]["duplicate"], 1, "{summary}");
+    assert_eq!(summary["pipes"][0]["outcomes"]["duplicate"], 1, "{summary}");
     assert_eq!(receiver.taken(), [1, 2, 3]);
     assert_eq!(world.run(&["report", "app.yaml"]).code, 0, "the counts balance");
 }
