@@ -354,4 +354,5 @@ impl OfBatch {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tables are other people's files")]
 mod tests;
