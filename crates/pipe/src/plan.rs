@@ -321,6 +321,7 @@ fn prepare_plan(
         envelope: config.envelope.clone(),
         types: Arc::new(Types::new(windows(dedup), to_usize(config.limits.types_max))),
         event_bytes_max,
+        poison: shared.planted == Some(Planted::Poison),
     })
 }
 

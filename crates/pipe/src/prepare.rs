@@ -15,6 +15,7 @@ use event::source::Stop;
 use event::{Batch, Death, Event, Fate, Rejection, Span};
 
 use crate::config::{DecodeStep, EnvelopeConfig, TransformConfig};
+use crate::engine::planted::taste;
 use crate::stage::decode::{Decoded, Decoder};
 use crate::stage::enrich::{Enricher, Enrichers, NotEnriched};
 use crate::stage::filter::Pattern;
@@ -63,6 +64,8 @@ pub struct PreparePlan {
     pub envelope: EnvelopeConfig,
     /// Longest payload; bytes.
     pub event_bytes_max: usize,
+    /// Whether poison is tried, see [`Planted::Poison`].
+    pub poison: bool,
 }
 
 /// Indices into the selection's paths. The first `keys` of them are the key's fields.
@@ -290,6 +293,9 @@ impl Tools {
     ) -> Result<(Verdict, bool), Rejection> {
         if raw.len() > plan.event_bytes_max {
             return Err(too_large(raw.len() as u64, plan.event_bytes_max));
+        }
+        if plan.poison {
+            taste(raw);
         }
         self.decoded.clear();
         let is_decoded = match self.decoder.decode(raw, &mut self.decoded) {

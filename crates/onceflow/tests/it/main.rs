@@ -22,7 +22,6 @@ mod generate_wire;
 mod kill;
 mod kit;
 mod load_kill;
-mod prove;
 mod report;
 mod serve;
 mod served;

@@ -105,7 +105,8 @@ impl Commit {
             self.unsettled.wake();
         }
         self.publish(number, &staged, wait_for_room)?;
-        if !decided.batch.events.is_empty() {
+        // A replay's events aren't the source's.
+        if !decided.batch.events.is_empty() && decided.batch.replay.is_none() {
             self.acker.settled(&decided.batch)?;
         }
         if !decided.parking.batch.events.is_empty() {

@@ -24,6 +24,20 @@ pub enum Planted {
     DerivedCounters,
     /// One event of a run gets lost between two steps.
     DropEvent,
+    /// A stage panics at every event whose payload has [`POISON`] in it. No breakage: such an event
+    /// must become a dead letter, and the pipe go on.
+    Poison,
+}
+
+/// See [`Planted::Poison`].
+pub const POISON: &[u8] = b"onceflow-poison";
+
+/// Panics at poison.
+#[allow(clippy::panic, reason = "this is what it is for")]
+pub(crate) fn taste(payload: &[u8]) {
+    if payload.windows(POISON.len()).any(|part| part == POISON) {
+        panic!("this event is poison");
+    }
 }
 
 impl Planted {

@@ -13,6 +13,7 @@ use event::{Batch, Clock, Event, Extent, Span, TestClock};
 use journal::{Disk, JournalConfig, RealDisk, SimDisk};
 use pipe::RunOptions;
 use pipe::config::PipeConfig;
+use pipe::engine::planted::Planted;
 use pipe::engine::{Parts, PipeError, Totals, inline};
 use pipe::plan::{Shared, build};
 use pipe::tap::TapHub;
@@ -189,12 +190,23 @@ pub(crate) fn open(
     disk: &Arc<dyn Disk>,
     clock: &TestClock,
 ) -> Result<Opened, String> {
+    open_planted(config, broker, per_batch, disk, clock, None)
+}
+
+/// As [`open`], with a breakage.
+pub(crate) fn open_planted(
+    config: &PipeConfig,
+    broker: &Broker,
+    per_batch: usize,
+    disk: &Arc<dyn Disk>,
+    clock: &TestClock,
+    planted: Option<Planted>,
+) -> Result<Opened, String> {
     let wall: Arc<dyn Clock> = Arc::new(clock.clone());
     let ledger = Ledger::open(Arc::clone(disk), Path::new("/a/data"), ledger_options(), wall)
         .map_err(|error| format!("ledger: {error}"))?;
-    let parts =
-        add(&ledger, config, broker, per_batch, disk, clock).map_err(|error| error.to_string())?;
-    Ok(Opened { ledger, parts })
+    let parts = added(&ledger, config, broker, per_batch, disk, clock, planted);
+    Ok(Opened { ledger, parts: parts.map_err(|error| error.to_string())? })
 }
 
 /// Another pipe on a ledger that is open.
@@ -206,6 +218,18 @@ pub(crate) fn add(
     disk: &Arc<dyn Disk>,
     clock: &TestClock,
 ) -> Result<Parts, PipeError> {
+    added(ledger, config, broker, per_batch, disk, clock, None)
+}
+
+fn added(
+    ledger: &Arc<Ledger>,
+    config: &PipeConfig,
+    broker: &Broker,
+    per_batch: usize,
+    disk: &Arc<dyn Disk>,
+    clock: &TestClock,
+    planted: Option<Planted>,
+) -> Result<Parts, PipeError> {
     let clock: Arc<dyn Clock> = Arc::new(clock.clone());
     let taps = TapHub::default();
     let shared = Shared {
@@ -216,7 +240,7 @@ pub(crate) fn add(
         clock: &clock,
         taps: &taps,
         reread: false,
-        planted: None,
+        planted,
     };
     let mut parts = build(config, &shared)?;
     parts.source = broker.source(per_batch, &parts.ledger.source_state(), clock);

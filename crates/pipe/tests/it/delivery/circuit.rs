@@ -141,9 +141,9 @@ fn a_paused_pipe_gives_up_keys_that_another_one_waits_for() {
     one.parts.outlets[0] = away.outlet(0, "there", policy);
     two.outlets[0] = there.outlet(0, "there", policy);
     let status = Arc::clone(&one.parts.status);
-    let stop = Stop::default();
+    let (stop, other_stop) = (Stop::default(), Stop::default());
     std::thread::scope(|scope| {
-        let _end = StopAtEnd(&stop);
+        let (_end, _other_end) = (StopAtEnd(&stop), StopAtEnd(&other_stop));
         let parts = one.parts;
         let running = scope.spawn(|| threads::run(parts, &stop).unwrap());
         until("it pauses", || {
@@ -151,9 +151,10 @@ fn a_paused_pipe_gives_up_keys_that_another_one_waits_for() {
         });
         // Batches of the paused pipe hold the key, whether staged next or decided after that.
         let flow = Flow::of(&clock, 1);
-        let ended = threads::run(two, &Stop::default()).unwrap();
-        assert_eq!(ended.totals.outcomes[Outcome::Delivered.index()], 1, "it needs not wait");
-        assert_eq!(there.got(), lines[2..3]);
+        let other = scope.spawn(|| threads::run(two, &other_stop).unwrap());
+        until("it needs not wait", || there.got() == lines[2..3]);
+        let ended = other.join().unwrap();
+        assert_eq!(ended.totals.outcomes[Outcome::Delivered.index()], 1);
         is_down.store(false, Ordering::SeqCst);
         drop(flow);
         let flow = Flow::of(&clock, 500);

@@ -3,5 +3,8 @@
 mod circuit;
 pub(crate) mod kit;
 mod parking;
+mod poison;
+mod replay;
 mod retry;
+mod sweep;
 mod sinks;

@@ -61,15 +61,16 @@ fn p1_a_parked_event_is_acknowledged_survives_a_crash_and_is_delivered_once() {
 
     receiver.now_says(|_, _| Say::Yes);
     let shared: Arc<dyn Disk> = Arc::new(survived.clone());
-    // Nobody gives these events again.
-    let nothing = Broker::new(&[]);
-    let mut opened = world::open(&config, &nothing, 10, &shared, &clock).unwrap();
+    // A source that keeps everything, like a stream: the ledger's positions tell what is settled.
+    let all = Broker::new(&[lines.clone(), vec![lines[1].clone()]].concat());
+    let mut opened = world::open(&config, &all, 10, &shared, &clock).unwrap();
     opened.parts.outlets[0] = receiver.outlet(0, "there", patient);
     let flow = Flow::of(&clock, 200);
     let ended = threads::run(opened.parts, &Stop::default()).unwrap();
     drop(flow);
     opened.ledger.close().unwrap();
     assert!(ended.failure.is_none(), "{:?}", ended.failure);
+    assert_eq!(all.handed_over(), 0, "the positions of parked events are settled");
     assert_eq!(ended.totals.outcomes[Outcome::Delivered.index()], 1);
     assert_eq!(ended.totals.outcomes[Outcome::Duplicate.index()], 1);
     assert_eq!(receiver.got().iter().filter(|body| **body == lines[1]).count(), 1);

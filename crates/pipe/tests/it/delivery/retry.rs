@@ -56,7 +56,7 @@ fn sorted(mut lines: Vec<String>) -> Vec<String> {
     lines
 }
 
-fn letters(disk: &SimDisk) -> Vec<connect::dead::Letter> {
+pub(super) fn letters(disk: &SimDisk) -> Vec<connect::dead::Letter> {
     let folder = DeadFolder::new(Arc::new(disk.clone()), std::path::Path::new("/e/dead"));
     let found = folder.letters(LetterFilter::default());
     found.map(|found| found.unwrap().letter).collect()
