@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check crash bench build fmt clippy unit deny changed docs python
+.PHONY: help demo test check crash prove bench build fmt clippy unit deny changed docs python
 
 CACHE := $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/onceflow
 ifeq ($(origin CARGO_TARGET_DIR), undefined)
@@ -40,6 +40,14 @@ check: fmt clippy python changed ## Before each commit: formatting, lints, and t
 crash: python ## Kills the real program at 30 random moments instead of 5, and at 50 under load of SDKs
 	$(call phase,crash,$(USE_PYTHON); \
 	  ONCEFLOW_KILLS=30 ONCEFLOW_LOAD_KILLS=50 cargo test $(FLAGS) -p onceflow --test it -- kill --nocapture)
+
+# PROVE_TIME=10m, or PROVE_KILLS=1000 PROVE_FAULTS=200, or both; without any of them a minute each.
+PROVE := $(if $(PROVE_TIME),--time $(PROVE_TIME)) $(if $(PROVE_KILLS),--kills $(PROVE_KILLS)) \
+  $(if $(PROVE_FAULTS),--faults $(PROVE_FAULTS)) $(if $(PROVE_SEED),--seed $(PROVE_SEED))
+
+prove: build ## Kills the examples' pipes and lets their disk fail; nothing may be lost or there twice
+	$(call phase,prove examples/iot.yaml,"$(ONCEFLOW)" prove examples/iot.yaml --generate examples/iot_config.yml $(PROVE))
+	$(call phase,prove examples/learning-app.yaml,"$(ONCEFLOW)" prove examples/learning-app.yaml --generate examples/event_config.yml $(PROVE))
 
 python:
 	$(call phase,python,if [ -e "$(PYTHON_ENV)/complete" ]; then :; \

@@ -188,6 +188,13 @@ fn transforms(events: &[Vec<u8>]) {
         ("time", vec![time.clone()]),
         ("drop", vec![drop.clone()]),
         ("all three", vec![split, time, drop]),
+        (
+            "template",
+            vec![TransformConfig::Template(
+                r#"{"id":<$.event_uuid>,"what":"<$.event_name> by <$.user.id>","tags":<$.user.tags>}"#
+                    .to_owned(),
+            )],
+        ),
     ] {
         let mut transforms = Transforms::new(&steps);
         let mut out = Vec::new();

@@ -22,6 +22,7 @@ mod generate_wire;
 mod kill;
 mod kit;
 mod load_kill;
+mod prove;
 mod report;
 mod serve;
 mod served;
