@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 const CACHE_BYTES_MAX: usize = 256 << 20;
 /// What an entry takes beside key and answer, roughly.
 const ENTRY_BYTES: usize = 128;
+/// The order may have this many places more than twice as many as there are answers.
+const ORDER_SPARE: usize = 16;
 
 /// What a call said of one value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,18 +65,23 @@ impl Cache {
         self.order.push_back((key, now));
         while self.answers.len() > self.entries_max
             || self.bytes > self.bytes_max
-            || self.is_stale()
+            || self.is_first_spent(now)
         {
             self.drop_oldest();
         }
+        // Places of answers that were replaced may stand behind one that lives long.
+        if self.order.len() > 2 * self.answers.len() + ORDER_SPARE {
+            let answers = &self.answers;
+            self.order.retain(|(key, since)| answers.get(key).is_some_and(|(_, own)| own == since));
+        }
     }
 
-    /// The oldest place in the order names no answer any more, or the order is much longer than
-    /// what it orders.
-    fn is_stale(&self) -> bool {
-        self.order
-            .front()
-            .is_some_and(|(key, since)| self.answers.get(key).is_none_or(|(_, own)| own != since))
+    /// The first place in the order names an answer that is too old, or was replaced.
+    fn is_first_spent(&self, now: Instant) -> bool {
+        self.order.front().is_some_and(|(key, since)| {
+            now.saturating_duration_since(*since) >= self.age_max
+                || self.answers.get(key).is_none_or(|(_, own)| own != since)
+        })
     }
 
     fn drop_oldest(&mut self) {
@@ -137,12 +144,24 @@ mod tests {
             cache.put(&(round % 150).to_be_bytes(), &long, at);
             cache.put(b"again and again", &known("1"), at);
             assert!(cache.bytes <= 20_000 && cache.answers.len() <= 100, "{round}");
-            assert!(cache.order.len() <= 2 * cache.answers.len() + 1, "{round}");
+            assert!(cache.order.len() <= 2 * cache.answers.len() + ORDER_SPARE, "{round}");
         }
         let weights = cache.answers.iter().map(|(key, (answer, _))| weight(key, answer));
         assert_eq!(cache.bytes, weights.sum::<usize>());
         cache.put(b"too large", &known(&"x".repeat(30_000)), start);
         assert_eq!(cache.get(b"too large", start), None);
+        let mut few = Cache::new(100, Duration::from_secs(10));
+        for round in 0..1000_u64 {
+            // One that lives long, and one that is asked for again and again behind it.
+            let at = start + Duration::from_millis(round);
+            if round == 0 {
+                few.put(b"first", &known("1"), at);
+            }
+            few.put(b"again", &known("1"), at);
+            assert!(few.order.len() <= 2 * 2 + ORDER_SPARE, "{round}");
+        }
+        few.put(b"late", &known("1"), start + Duration::from_secs(60));
+        assert_eq!((few.answers.len(), few.order.len()), (1, 1), "what is too old is let go");
         let mut none = Cache::new(0, Duration::from_secs(10));
         none.put(b"a", &known("1"), start);
         assert_eq!(none.get(b"a", start), None);

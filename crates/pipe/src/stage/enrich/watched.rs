@@ -130,3 +130,23 @@ fn version(file: &std::path::Path) -> Option<Version> {
     let inode = 0;
     Some(Version { modified: metadata.modified().ok(), len: metadata.len(), inode })
 }
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tables are other people's files")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broken_version_is_read_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("t.csv");
+        std::fs::write(&file, "k\na\n").unwrap();
+        let watched = Watched::new(file.clone(), "k".into(), 9).unwrap().eager();
+        std::fs::write(&file, "k,v\na\n").unwrap();
+        assert_eq!(watched.current().len(), 1);
+        assert_eq!(watched.lock().seen, version(&file), "it would be read and warned of again");
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(watched.current().len(), 1);
+        assert_eq!(watched.lock().seen, None);
+    }
+}
