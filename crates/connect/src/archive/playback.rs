@@ -60,6 +60,10 @@ impl PlaybackOptions {
 
 /// What a playback has just now.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one at a time, and it is taken apart at once"
+)]
 pub enum Polled {
     /// Events whose time has come.
     Batch(Batch),

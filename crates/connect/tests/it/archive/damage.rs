@@ -1,6 +1,6 @@
 //! What is damaged is named, and the rest is read.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use connect::archive::read::{Archive, ArchiveError, Range};
@@ -23,7 +23,7 @@ fn finished() -> (World, PathBuf, Vec<u64>, Vec<u8>) {
 }
 
 /// What is left when the file is `bytes`.
-fn left(world: &World, path: &PathBuf, bytes: &[u8]) -> (Vec<String>, Vec<String>) {
+fn left(world: &World, path: &Path, bytes: &[u8]) -> (Vec<String>, Vec<String>) {
     replace(&world.disk, path, bytes);
     let (found, damages) = read(&world.disk, Range::ALL);
     (payloads(&found), damages)
