@@ -104,13 +104,15 @@ fn one_run(
                 .push(format!("run {}, life {life} ({shape:?}): {trouble}", proof.runs - 1));
             return Ok(());
         }
-        if life == LIVES / 2 && proof.runs % ERA_EVERY == 0 && proof.plant.is_none() {
-            if let Some(drained) = run.new_era()? {
-                proof.eras += 1;
-                if let Some(trouble) = trouble(Shape::Calm, &drained) {
-                    proof.trouble.push(format!("between eras: {trouble}"));
-                    return Ok(());
-                }
+        let ends_era = life == LIVES / 2 && proof.runs.is_multiple_of(ERA_EVERY);
+        if ends_era
+            && proof.plant.is_none()
+            && let Some(drained) = run.new_era()?
+        {
+            proof.eras += 1;
+            if let Some(trouble) = trouble(Shape::Calm, &drained) {
+                proof.trouble.push(format!("between eras: {trouble}"));
+                return Ok(());
             }
         }
         if run.is_long() || proof.time_is_over(began) {

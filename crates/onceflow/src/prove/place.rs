@@ -89,8 +89,11 @@ impl Place {
     }
 
     pub(super) fn set_clock(&self, offset_ms: i64) -> Result<(), Failure> {
-        let path = self.clock();
-        fs::write(&path, offset_ms.to_string()).map_err(|error| cannot("write", &path, &error))
+        // In one step: a child may be reading it.
+        let (path, fresh) = (self.clock(), self.root.join("clock.new"));
+        fs::write(&fresh, offset_ms.to_string())
+            .and_then(|()| fs::rename(&fresh, &path))
+            .map_err(|error| cannot("write", &path, &error))
     }
 
     /// A file of the proof itself.

@@ -19,14 +19,18 @@ const BODY_BYTES_MAX: usize = 64 << 20;
 #[derive(Clone)]
 pub(super) struct Receiver(Arc<Shared>);
 
+/// Era, idempotency key and body of each call.
+type Calls = BTreeSet<(u64, String, Vec<u8>)>;
+
 struct Shared {
     at: SocketAddr,
     misbehaves: AtomicBool,
     calls: AtomicU64,
     failed: AtomicU64,
     over: AtomicBool,
-    /// By path: idempotency key and body of each call that was taken.
-    taken: Mutex<HashMap<String, BTreeSet<(String, Vec<u8>)>>>,
+    era: AtomicU64,
+    /// By path, those that were taken.
+    taken: Mutex<HashMap<String, Calls>>,
 }
 
 impl Receiver {
@@ -40,6 +44,7 @@ impl Receiver {
             calls: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             over: AtomicBool::new(false),
+            era: AtomicU64::new(0),
             taken: Mutex::new(HashMap::new()),
         }));
         let serving = receiver.clone();
@@ -74,10 +79,15 @@ impl Receiver {
         self.0.taken.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
+    /// From now on it knows no key of before: their time is over.
+    pub(super) fn forget_keys(&self) {
+        self.0.era.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Rows that were taken at `path`, those of a repeated call once.
     pub(super) fn rows(&self, path: &str) -> Vec<Row> {
         let taken = self.0.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        taken.get(path).into_iter().flatten().flat_map(|(_, body)| events(body)).collect()
+        taken.get(path).into_iter().flatten().flat_map(|(_, _, body)| events(body)).collect()
     }
 
     fn serve(&self, caller: TcpStream) {
@@ -127,9 +137,10 @@ impl Receiver {
     fn take(&self, call: &Call) {
         let mut taken = self.0.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let number = self.0.calls.load(Ordering::Relaxed);
+        let era = self.0.era.load(Ordering::Relaxed);
         // Without a key every call is one of its own.
         let key = call.key.clone().unwrap_or_else(|| format!("call {number}"));
-        taken.entry(call.path.clone()).or_default().insert((key, call.body.clone()));
+        taken.entry(call.path.clone()).or_default().insert((era, key, call.body.clone()));
     }
 }
 

@@ -238,6 +238,9 @@ impl<'a, 'b> Run<'a, 'b> {
         self.era_ms += reach_ms + self.windows.swing_ms() + ERA_GAP_MS;
         self.clock_ms = self.era_ms;
         self.era += 1;
+        if let Some(receiver) = &self.common.receiver {
+            receiver.forget_keys();
+        }
         self.place.set_clock(self.clock_ms)?;
         Ok(Some(drained))
     }
