@@ -1,6 +1,6 @@
 //! Delivering to sinks that can't take back: calls in waves, attempts counted, circuits minded.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -13,14 +13,45 @@ use super::circuit::Circuit;
 use super::lanes::Lanes;
 use super::outlet::DeliveryPolicy;
 use super::patience::{Patience, Pause};
+use super::pending::Pending;
 use super::retry::Backoff;
 use crate::status::{CircuitState, DeliveryStatus};
 use crate::unsettled::History;
 
-/// What was tried for the events of one batch that a sink didn't simply take.
-pub(super) type Work = HashMap<u32, Task>;
+/// What sinks that deliver at once said of the events of one batch.
+#[derive(Debug, Default)]
+pub(super) struct Work {
+    /// Those that a sink didn't simply take, and those that come again.
+    pub(super) tasks: HashMap<u32, Task>,
+    /// The sinks that took each event in this batch, as bits; empty until there is one.
+    took: Vec<u64>,
+}
 
-/// One such event.
+impl Work {
+    /// What was tried for events that come again.
+    pub(super) fn known(tasks: HashMap<u32, Task>) -> Self {
+        Self { tasks, took: Vec::new() }
+    }
+
+    /// The sinks that have the event, as bits.
+    fn has(&self, index: u32) -> u64 {
+        let took = self.took.get(index as usize).copied().unwrap_or(0);
+        took | self.tasks.get(&index).map_or(0, |task| task.history.delivered)
+    }
+
+    /// Notes in an event's history who took it in this batch.
+    pub(super) fn note_taken(&mut self, index: u32, at_ms: i64, name: impl Fn(u8) -> String) {
+        let took = self.took.get(index as usize).copied().unwrap_or(0);
+        let Some(task) = self.tasks.get_mut(&index) else { return };
+        let new = took & !task.history.delivered;
+        for sink in (0..64_u8).filter(|sink| new >> sink & 1 == 1) {
+            task.history.note(Attempt { at_ms, sink: name(sink), error: String::new() });
+        }
+        task.history.delivered |= took;
+    }
+}
+
+/// One event.
 #[derive(Debug, Default)]
 pub(super) struct Task {
     pub(super) history: History,
@@ -86,8 +117,7 @@ impl Courier {
         patience: &mut dyn Patience,
         pause: &mut Pause<'_>,
     ) -> Result<(), GaveUp> {
-        let mut pending = self.pending(decided, work);
-        let mut blocked: HashSet<u64> = HashSet::new();
+        let mut pending = self.pending(decided, work, lanes);
         while !pending.is_empty() {
             if let Some(until_ms) = self.circuit.probe_at_ms() {
                 let why = self.outage();
@@ -96,65 +126,33 @@ impl Courier {
                     return Err(GaveUp);
                 }
                 // Some may have left meanwhile, because another pipe waited for their key.
-                pending.retain(|index| is_delivered(decided, *index));
+                pending.retain(|index| is_delivered(decided, index));
                 self.turn(CircuitState::HalfOpen);
             }
-            let wave = self.wave(&mut pending, work, lanes, &mut blocked);
+            let wave = if self.circuit.is_open() {
+                // The one that was tried least, so that one event doesn't pay for an outage.
+                pending.probe(|index| work.tasks.get(&index).map_or(0, |task| task.history.tries))
+            } else {
+                pending.wave(self.deliverer.wave_events_max().max(1))
+            };
             if wave.is_empty() {
-                continue;
+                break;
             }
-            self.call(decided, wave, &mut pending, work, lanes, &mut blocked);
-            if self.halt.asked() {
+            self.call(decided, wave, &mut pending, work, lanes);
+            if self.halt.asked() || patience.is_over() {
                 return Err(GaveUp);
             }
         }
         Ok(())
     }
 
-    fn pending(&self, decided: &Decided, work: &Work) -> VecDeque<u32> {
+    fn pending(&self, decided: &Decided, work: &Work, lanes: &Lanes) -> Pending {
         let events = (0_u32..).zip(&decided.batch.events);
         let wants = |(index, event): &(u32, &event::Event)| {
-            let has = work.get(index).is_some_and(|task| task.history.delivered & self.bit() != 0);
-            event.fate == Fate::Deliver && event.routes & self.bit() != 0 && !has
+            let goes_here = event.fate == Fate::Deliver && event.routes & self.bit() != 0;
+            goes_here && work.has(*index) & self.bit() == 0
         };
-        events.filter(wants).map(|(index, _)| index).collect()
-    }
-
-    /// The next events to call the sink with, ascending: one as a probe, else as many as it can
-    /// have under way, but of each lane only one.
-    fn wave(
-        &self,
-        pending: &mut VecDeque<u32>,
-        work: &Work,
-        lanes: &Lanes,
-        blocked: &mut HashSet<u64>,
-    ) -> Vec<u32> {
-        if self.circuit.is_open() {
-            // The one that was tried least, so that one event doesn't pay for an outage.
-            let tries = |index: &u32| work.get(index).map_or(0, |task| task.history.tries);
-            let place = (0..pending.len()).min_by_key(|&at| pending.get(at).map(tries));
-            return place.and_then(|at| pending.remove(at)).into_iter().collect();
-        }
-        let most = self.deliverer.wave_events_max().max(1);
-        if lanes.is_empty() {
-            return pending.drain(..most.min(pending.len())).collect();
-        }
-        let mut under_way: HashSet<u64> = HashSet::new();
-        let (mut wave, mut left) = (Vec::new(), VecDeque::new());
-        while let Some(index) = pending.pop_front() {
-            match lanes.of(index) {
-                Some(lane) if blocked.contains(&lane) => {}
-                Some(lane) if wave.len() >= most || !under_way.insert(lane) => {
-                    left.push_back(index);
-                    // Nothing of the lane may pass it.
-                    under_way.insert(lane);
-                }
-                _ if wave.len() >= most => left.push_back(index),
-                _ => wave.push(index),
-            }
-        }
-        *pending = left;
-        wave
+        Pending::new(events.filter(wants).map(|(index, _)| index), lanes)
     }
 
     /// One wave.
@@ -162,27 +160,27 @@ impl Courier {
         &mut self,
         decided: &Decided,
         wave: Vec<u32>,
-        pending: &mut VecDeque<u32>,
+        pending: &mut Pending,
         work: &mut Work,
         lanes: &Lanes,
-        blocked: &mut HashSet<u64>,
     ) {
         let now_ms = self.clock.now_ms();
         let successes_before = self.circuit.successes();
         let rows = Rows { batch: &decided.batch, number: decided.number, events: &wave, now_ms };
         let answers = self.deliverer.deliver(&rows, &self.halt);
         let mut failed = Vec::new();
-        let mut back = Vec::new();
         let now_ms = self.clock.now_ms();
         let known_bad = |work: &Work, index: u32| {
-            work.get(&index).is_some_and(|task| task.history.charged_at(self.sink) > 0)
+            let task = work.tasks.get(&index);
+            task.is_some_and(|task| task.history.charged_at(self.sink) > 0)
         };
         for (place, &index) in wave.iter().enumerate() {
             match answers.get(place) {
-                None | Some(Delivery::NotTried) => back.push(index),
+                None | Some(Delivery::NotTried) => pending.back(index, lanes),
                 Some(Delivery::Delivered) => {
                     self.circuit.succeeded();
                     self.delivered(decided, index, work);
+                    pending.through(index, lanes);
                 }
                 Some(Delivery::Failed(failure)) => {
                     // One that answers, but not to an event that failed before, isn't down.
@@ -206,6 +204,7 @@ impl Courier {
             let task = self.failed(decided, index, &failure, work, now_ms);
             if failure.kind == FailureKind::Deterministic {
                 self.dies(task, &failure, true);
+                pending.through(index, lanes);
                 continue;
             }
             // An attempt costs the event something only where the sink is up, or answered a probe.
@@ -214,20 +213,17 @@ impl Courier {
                 _ => !self.circuit.is_open() || was_probe,
             };
             self.again(decided, index, &failure, charged, work, now_ms);
-            let goes_on = work.get(&index).is_some_and(|task| task.retry_ms.is_some());
-            if self.circuit.is_open() && goes_on {
+            let Some(task) = work.tasks.get_mut(&index) else { continue };
+            if task.retry_ms.is_none() {
+                // It died.
+                pending.through(index, lanes);
+            } else if self.circuit.is_open() {
                 // The pipe waits with it.
-                if let Some(task) = work.get_mut(&index) {
-                    task.retry_ms = None;
-                }
-                back.push(index);
-            } else if let Some(lane) = lanes.of(index).filter(|_| goes_on) {
-                blocked.insert(lane);
+                task.retry_ms = None;
+                pending.back(index, lanes);
             }
+            // Else it leaves, and what is behind it in its lane stays behind.
         }
-        // In front again, in order.
-        pending.extend(back);
-        pending.make_contiguous().sort_unstable();
         let state = if self.circuit.is_open() { CircuitState::Open } else { CircuitState::Closed };
         self.turn(state);
     }
@@ -237,16 +233,11 @@ impl Courier {
             sink.attempts.fetch_add(1, Ordering::Relaxed);
             sink.delivered.fetch_add(1, Ordering::Relaxed);
         }
-        // Worth a note only where something else may still hold the event up.
-        let others = decided.batch.events.get(index as usize).map_or(0, |event| event.routes);
-        if work.contains_key(&index) || others & !self.bit() != 0 || decided.is_carried() {
-            let task = work.entry(index).or_default();
-            task.history.delivered |= self.bit();
-            task.history.note(Attempt {
-                at_ms: self.clock.now_ms(),
-                sink: self.name.clone(),
-                error: String::new(),
-            });
+        if work.took.is_empty() {
+            work.took.resize(decided.batch.events.len(), 0);
+        }
+        if let Some(took) = work.took.get_mut(index as usize) {
+            *took |= self.bit();
         }
     }
 
@@ -259,7 +250,7 @@ impl Courier {
         work: &'w mut Work,
         now_ms: i64,
     ) -> &'w mut Task {
-        let task = work.entry(index).or_default();
+        let task = work.tasks.entry(index).or_default();
         if let Some(sink) = self.status.sinks.get(usize::from(self.sink)) {
             sink.attempts.fetch_add(1, Ordering::Relaxed);
             sink.failures.fetch_add(1, Ordering::Relaxed);
@@ -303,7 +294,7 @@ impl Courier {
         now_ms: i64,
     ) {
         let retry = self.policy.retry;
-        let Some(task) = work.get_mut(&index) else { return };
+        let Some(task) = work.tasks.get_mut(&index) else { return };
         let charges = if charged {
             task.history.charge(self.sink)
         } else {
@@ -332,7 +323,7 @@ impl Courier {
     }
 
     fn dies_of(&self, index: u32, failure: &Failure, work: &mut Work) {
-        if let Some(task) = work.get_mut(&index) {
+        if let Some(task) = work.tasks.get_mut(&index) {
             self.dies(task, failure, false);
         }
     }

@@ -17,6 +17,20 @@ pub enum Order {
     Field(FieldPath),
 }
 
+impl Order {
+    /// The lane of event `index` of `batch`.
+    pub(super) fn lane(&self, batch: &Batch, index: usize, event: &Event) -> Option<u64> {
+        match self {
+            Self::None => None,
+            Self::PartitionKey => batch.partition_keys.get(index).map(xxh3_64),
+            Self::Field(path) => {
+                let found = path.get(batch.body(event)).ok().flatten()?;
+                Some(xxh3_64(found.bytes()))
+            }
+        }
+    }
+}
+
 /// The lanes of one batch.
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
@@ -26,22 +40,17 @@ pub(super) struct Lanes {
 impl Lanes {
     pub(super) fn new(order: &Order, batch: &Batch) -> Self {
         let lane = |(index, event): (usize, &Event)| {
-            if event.fate != Fate::Deliver {
-                return None;
-            }
-            match order {
-                Order::None => None,
-                Order::PartitionKey => batch.partition_keys.get(index).map(xxh3_64),
-                Order::Field(path) => {
-                    let found = path.get(batch.body(event)).ok().flatten()?;
-                    Some(xxh3_64(found.bytes()))
-                }
-            }
+            if event.fate == Fate::Deliver { order.lane(batch, index, event) } else { None }
         };
         match order {
             Order::None => Self::default(),
             _ => Self { of: batch.events.iter().enumerate().map(lane).collect() },
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn of_each(of: Vec<Option<u64>>) -> Self {
+        Self { of }
     }
 
     /// Whether there is no order to keep.

@@ -24,6 +24,7 @@ pub mod lanes;
 mod leaving;
 pub mod outlet;
 pub mod patience;
+mod pending;
 pub mod planted;
 pub mod read;
 mod retry;

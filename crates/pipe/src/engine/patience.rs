@@ -17,6 +17,9 @@ pub trait Patience {
     /// Waits a moment, some 20 ms. `false`: give up.
     fn nap(&mut self) -> bool;
 
+    /// Whether the pipe is to end, however much is still to do.
+    fn is_over(&self) -> bool;
+
     /// The batches that are decided and wait for this step; newly decided ones are in it, too.
     fn queue(&mut self) -> Option<&mut VecDeque<Decided>>;
 }
@@ -27,6 +30,10 @@ pub struct NoPatience;
 
 impl Patience for NoPatience {
     fn nap(&mut self) -> bool {
+        false
+    }
+
+    fn is_over(&self) -> bool {
         false
     }
 

@@ -4,7 +4,7 @@
 //! An event whose delivery failed for now leaves the batch before anything is staged, so that no
 //! staged sink has an event that doesn't settle (DESIGN §3 "Several sinks").
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -145,12 +145,8 @@ impl Stage {
 
     /// What earlier batches tried for events that come again.
     fn known(&self, decided: &Decided) -> Work {
-        let mut work = HashMap::new();
-        for (index, &id) in (0_u32..).zip(&decided.ids) {
-            let history = self.unsettled.history(id);
-            work.insert(index, Task { history, retry_ms: None });
-        }
-        work
+        let task = |id: &u64| Task { history: self.unsettled.history(*id), retry_ms: None };
+        Work::known((0_u32..).zip(decided.ids.iter().map(task)).collect())
     }
 
     /// Events behind one of their lane that is unsettled leave at once.
@@ -167,7 +163,7 @@ impl Stage {
             let before = unsettled.get(&lane).filter(|first| !decided.ids.contains(first));
             if before.is_some_and(|first| id.is_none_or(|id| first < id)) {
                 let mut history =
-                    work.get(&index).map(|task| task.history.clone()).unwrap_or_default();
+                    work.tasks.get(&index).map(|task| task.history.clone()).unwrap_or_default();
                 history.lane = Some(lane);
                 leave.push((index, Leave::Retry(i64::MIN, history)));
             }
@@ -178,17 +174,23 @@ impl Stage {
 
     /// What failed for now leaves, with everything behind it; what can't be delivered dies.
     fn sweep(&mut self, decided: &mut Decided, lanes: &Lanes, mut work: Work) {
+        let names: Vec<String> =
+            self.status.sinks.iter().map(|sink| sink.name().to_owned()).collect();
+        let name = |sink: u8| names.get(usize::from(sink)).cloned().unwrap_or_default();
+        let now_ms = self.clock.now_ms();
         let mut held: HashSet<u64> = HashSet::new();
         let mut leave = Vec::new();
         let mut dead = Vec::new();
         let total = u32::try_from(decided.batch.events.len()).unwrap_or(u32::MAX);
         if lanes.is_empty() {
-            let mut tried: Vec<(u32, Task)> = work.drain().collect();
-            tried.sort_unstable_by_key(|(index, _)| *index);
-            for (index, task) in tried {
+            let mut tried: Vec<u32> = work.tasks.keys().copied().collect();
+            tried.sort_unstable();
+            for index in tried {
                 if !is_delivered(decided, index) {
                     continue;
                 }
+                work.note_taken(index, now_ms, name);
+                let task = work.tasks.remove(&index).unwrap_or_default();
                 match task.retry_ms {
                     Some(at_ms) => leave.push((index, Leave::Retry(at_ms, task.history))),
                     None if task.history.death.is_some() => dead.push((index, task.history)),
@@ -200,9 +202,13 @@ impl Stage {
                 if !is_delivered(decided, index) {
                     continue;
                 }
-                let mut task = work.remove(&index).unwrap_or_default();
                 let lane = lanes.of(index);
                 let behind = lane.is_some_and(|lane| held.contains(&lane));
+                if behind {
+                    work.tasks.entry(index).or_default();
+                }
+                work.note_taken(index, now_ms, name);
+                let mut task = work.tasks.remove(&index).unwrap_or_default();
                 if task.retry_ms.is_some() || behind {
                     task.history.lane = lane;
                     held.extend(lane);

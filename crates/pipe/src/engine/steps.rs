@@ -16,7 +16,7 @@ use super::stage::{Stage, StagedOutlet};
 use super::{Parts, PipeError, Totals};
 use crate::prepare::Preparer;
 use crate::status::DeliveryStatus;
-use crate::unsettled::{Unsettled, to_prepare};
+use crate::unsettled::{Prepared, Unsettled, to_prepare};
 
 /// The steps of one pipe, recovered and ready.
 pub(super) struct Steps {
@@ -123,7 +123,9 @@ fn take_up_parked(parts: &Parts, unsettled: &Unsettled, preparer: &mut Preparer)
         let Some(event) = batch.events.first().copied() else { continue };
         let rewritten = event.rewritten.map(|span| span.of(&batch.rewritten).into());
         let death = no_longer_wanted(&batch, &event);
-        unsettled.unpark(parked, event, rewritten, death, now_ms, sink_of);
+        let lane = parts.order.lane(&batch, 0, &event);
+        let seen = Prepared { event, rewritten, death, lane };
+        unsettled.unpark(parked, seen, now_ms, sink_of);
     }
 }
 

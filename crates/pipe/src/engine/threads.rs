@@ -366,6 +366,10 @@ impl Patience for Waiting<'_> {
         self.line.nap()
     }
 
+    fn is_over(&self) -> bool {
+        self.line.halt.asked() || self.line.drain_is_over()
+    }
+
     fn queue(&mut self) -> Option<&mut VecDeque<Decided>> {
         self.queue.extend(self.inbox.try_iter());
         Some(self.queue)

@@ -20,7 +20,7 @@ use event::{Batch, BatchNumber, Fate};
 
 pub(crate) use carried::Carried;
 pub(crate) use entry::{Due, History};
-pub(crate) use parking::{Parking, to_prepare};
+pub(crate) use parking::{Parking, Prepared, to_prepare};
 
 use carried::Refill;
 use entry::{Entry, Stand};

@@ -26,6 +26,17 @@ pub(crate) struct Parking {
     pub(crate) batch: Batch,
 }
 
+/// A parked event as it stands after it was prepared anew.
+#[derive(Debug, Default)]
+pub(crate) struct Prepared {
+    pub(crate) event: Event,
+    pub(crate) rewritten: Option<Box<[u8]>>,
+    /// Nothing takes it any more.
+    pub(crate) death: Option<Death>,
+    /// What must stay in order.
+    pub(crate) lane: Option<u64>,
+}
+
 impl Parking {
     pub(crate) fn is_empty(&self) -> bool {
         self.changes.is_empty()
@@ -85,17 +96,16 @@ impl Unsettled {
         parking
     }
 
-    /// Takes up an event that the ledger has parked, as `event` stands after it was prepared anew.
+    /// Takes up an event that the ledger has parked.
     pub(crate) fn unpark(
         &self,
         parked: ParkedEvent,
-        event: Event,
-        rewritten: Option<Box<[u8]>>,
-        death: Option<Death>,
+        prepared: Prepared,
         now_ms: i64,
         sink_of: impl Fn(&str) -> Option<u8>,
     ) {
-        let mut history = History { death, ..History::default() };
+        let Prepared { event, rewritten, death, lane } = prepared;
+        let mut history = History { death, lane, ..History::default() };
         for attempt in &parked.attempts {
             let Some(sink) = sink_of(&attempt.sink) else { continue };
             if attempt.error.is_empty() {

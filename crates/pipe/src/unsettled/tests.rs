@@ -162,7 +162,7 @@ fn what_is_unsettled_for_long_is_parked_whole_and_comes_back() {
     let mut parked = (**parked).clone();
     parked.attempts = vec![attempt("a", ""), attempt("b", "no"), attempt("b", "no")];
     let place = |name: &str| ["a", "b"].iter().position(|it| *it == name).map(|at| at as u8);
-    second.unpark(parked, Event::default(), None, None, 0, place);
+    second.unpark(parked, Prepared::default(), 0, place);
     let taken = second.take(0, &LIMITS).unwrap();
     assert_eq!(taken.batch.raw(&taken.batch.events[0]), b"e0");
     assert_eq!(taken.batch.partition_keys.get(0), Some(b"pk".as_slice()));
