@@ -130,6 +130,13 @@ impl SinkNow {
         }
     }
 
+    /// Whether it is called for single events, as far as that has shown: the other sinks take
+    /// batches, and say nothing here.
+    #[must_use]
+    pub fn was_called(&self) -> bool {
+        self.attempts > 0 || self.dead > 0 || self.is_down()
+    }
+
     /// Whether the pipe waits for it.
     #[must_use]
     pub fn is_down(&self) -> bool {

@@ -167,8 +167,8 @@ pub struct DeadLettersRun {
 impl PipeRun {
     /// Takes over how its deliveries stand. Sinks that were never called say nothing.
     pub fn saw(&mut self, delivery: &DeliveryNow) {
-        let called = |sink: &&SinkNow| sink.attempts > 0 || sink.dead > 0 || sink.is_down();
-        self.deliveries = delivery.sinks.iter().filter(called).cloned().collect();
+        let called = delivery.sinks.iter().filter(|sink| sink.was_called());
+        self.deliveries = called.cloned().collect();
         self.dead.clone_from(&delivery.dead_by_class);
     }
 }

@@ -21,7 +21,9 @@ pub(super) fn look(pipe: &PipeNow, thresholds: Option<&Thresholds>, found: &mut 
     if let Some(what) = down(delivery) {
         raise(AlarmKind::CircuitOpen, what);
     }
-    if let Some((why, since_ms)) = &delivery.paused {
+    if let Some((why, since_ms)) = &delivery.paused
+        && !delivery.sinks.iter().any(|sink| sink.is_down() && names(why, &sink.sink))
+    {
         raise(AlarmKind::PipePaused, format!("it waits since {}: {why}", show::time(*since_ms)));
     }
     if delivery.dead_last_hour > 0 {
@@ -62,6 +64,12 @@ pub(super) fn look_at_stores(now: &Now, found: &mut Found) {
         let of = format!("dead letters in {}", store.path.display());
         found.insert((AlarmKind::DeadLettersFull, of), what);
     }
+}
+
+/// Whether the pipe waits for this sink: that it is down is an alarm of its own, which stands while
+/// the sink is asked, and the pause does not.
+fn names(why: &str, sink: &str) -> bool {
+    why.starts_with(&format!("sink `{sink}` is down"))
 }
 
 fn is_near(value: u64, max: u64) -> bool {

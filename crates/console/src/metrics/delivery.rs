@@ -41,7 +41,7 @@ fn sinks(now: &Now, page: &mut Exposition) {
     for (name, kind, help, value) in families {
         let mut family = page.family(name, kind, help);
         for pipe in &now.pipes {
-            for sink in &pipe.delivery.sinks {
+            for sink in pipe.delivery.sinks.iter().filter(|sink| sink.was_called()) {
                 family.sample(&[("pipe", &pipe.name), ("sink", &sink.sink)], value(sink));
             }
         }
@@ -55,7 +55,7 @@ fn circuits(now: &Now, page: &mut Exposition) {
         "1 for the state of the sink's circuit: open means that it counts as down.",
     );
     for pipe in &now.pipes {
-        for sink in &pipe.delivery.sinks {
+        for sink in pipe.delivery.sinks.iter().filter(|sink| sink.was_called()) {
             for state in CircuitState::ALL {
                 let labels =
                     [("pipe", pipe.name.as_str()), ("sink", &sink.sink), ("state", state.name())];

@@ -230,6 +230,18 @@ fn a_sink_that_is_down_is_named_with_its_error_and_since_when() {
 }
 
 #[test]
+fn a_pause_for_a_sink_that_is_down_is_told_once() {
+    let down = |why: &str| {
+        let mut delivery = with_sink(Some(0));
+        delivery.paused = Some((why.to_owned(), 0));
+        Alarms::new(thresholds()).look(&now(PipeNow { delivery, ..pipe() }))
+    };
+    assert_eq!(kinds(&down("sink `payments` is down: 503")), [("raised", "circuit_open")]);
+    let both = [("raised", "pipe_paused"), ("raised", "circuit_open")];
+    assert_eq!(kinds(&down("no room on the disk")), both);
+}
+
+#[test]
 fn deaths_are_told_with_their_rate_and_the_commonest_classes() {
     let mut delivery =
         DeliveryNow { dead_last_hour: 12, dead_recently: 3, letters_open: 7, ..Default::default() };
@@ -279,6 +291,7 @@ fn metrics_say_how_deliveries_are() {
     delivery.paused = Some(("down".into(), 0));
     delivery.dead_by_class.insert("http_404".into(), 4);
     let store = DeadStoreNow { path: "/d/dead".into(), bytes: 8, bytes_max: 10 };
+    delivery.sinks.push(SinkNow { sink: "lake".into(), ..SinkNow::default() });
     let now = Now { dead_stores: vec![store], ..now(PipeNow { delivery, ..pipe() }) };
     let page = metrics::page(&now, "0.0.0");
     for line in [
@@ -300,4 +313,5 @@ fn metrics_say_how_deliveries_are() {
         assert!(page.lines().any(|found| found == line), "{line}\n{page}");
     }
     assert!(!page.contains("connection refused"), "what a receiver says is no label");
+    assert!(!page.contains("lake"), "a sink that takes batches has no attempts");
 }
