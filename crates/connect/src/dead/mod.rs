@@ -24,6 +24,8 @@ pub use id::{letter_id, parse_id, show_id};
 pub use letter::{Letter, LetterContext};
 pub use name::LetterName;
 pub use queue::DeadQueue;
-pub use read::{After, DeadFolder, FindError, Found, LetterFilter, Letters, Names, Skipped};
+pub use read::{
+    After, DeadFolder, FindError, Found, LetterFilter, Letters, Names, Skipped, Standing,
+};
 pub use replay::{Refused, ReplayBatch, admit, batch_of};
 pub use store::{DeadStore, DeadStoreOptions};

@@ -60,7 +60,7 @@ pub(crate) fn dead(raw: RawDead, clock: &OffsetClock, moving: MovingLine) -> Res
             if !all && looked.filter.is_all() {
                 return Err(Failure::usage(
                     "purge removes letters for good: say which (--id, --from, --to, --partition, \
-                     --shard, --class), or --all",
+                     --shard, --class, --processed), or --all",
                 ));
             }
             purge(&looked, dry_run, json, clock)

@@ -70,7 +70,6 @@ fn try_out(looked: &Look, order: &Order<'_>) -> Result<Exit, Failure> {
     replay::sinks(config, order.asked.to_sink.as_deref())?;
     let mut filter = order.asked.filter.letters(std::slice::from_ref(&order.pipe));
     filter.consumers = vec![order.pipe.clone()];
-    filter.done_too = false;
     let (mut count, mut refused) = (0, 0);
     let skipped = looked.each(&filter, |store, found| {
         match admit(&found, store.replays_max, order.asked.edited) {

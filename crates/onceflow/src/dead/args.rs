@@ -134,7 +134,7 @@ pub(crate) struct RawWhich {
     /// Whose id begins so
     #[arg(long, value_name = "ID")]
     pub(crate) id: Vec<String>,
-    /// Also those that were replayed and are marked as processed
+    /// Instead of open ones those that were replayed and are marked as processed
     #[arg(long)]
     pub(crate) processed: bool,
 }

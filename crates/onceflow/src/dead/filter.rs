@@ -1,6 +1,6 @@
 //! Which letters are meant, as typed and as it goes through the socket.
 
-use connect::dead::LetterFilter;
+use connect::dead::{LetterFilter, Standing};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -24,9 +24,9 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
-    /// Whether nothing but consumers is asked for.
+    /// Whether every open letter of some consumers is asked for.
     pub(crate) fn is_all(&self) -> bool {
-        Self { consumers: Vec::new(), processed: false, ..self.clone() } == Self::default()
+        Self { consumers: Vec::new(), ..self.clone() } == Self::default()
     }
 
     /// For the letters of these pipes, those of the filter among them if it names some.
@@ -40,7 +40,7 @@ impl Filter {
             shard: self.shard.clone(),
             class: self.class.clone(),
             ids: self.ids.clone(),
-            done_too: self.processed,
+            standing: if self.processed { Standing::Done } else { Standing::Open },
         }
     }
 }
@@ -89,8 +89,9 @@ mod tests {
 
     #[test]
     fn a_filter_without_conditions_is_all() {
-        let all = Filter { consumers: vec!["a".into()], processed: true, ..Filter::default() };
+        let all = Filter { consumers: vec!["a".into()], ..Filter::default() };
         assert!(all.is_all());
+        assert!(!Filter { processed: true, ..all.clone() }.is_all());
         assert!(!Filter { class: Some("x".into()), ..all.clone() }.is_all());
         assert_eq!(all.letters(&["a".into(), "b".into()]).consumers, ["a"]);
         assert_eq!(Filter::default().letters(&["a".into(), "b".into()]).consumers, ["a", "b"]);

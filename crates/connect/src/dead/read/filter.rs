@@ -22,8 +22,20 @@ pub struct LetterFilter {
     pub class: Option<String>,
     /// Whose id begins with one of these; none: all.
     pub ids: Vec<String>,
-    /// Also those that were replayed.
-    pub done_too: bool,
+    /// Open ones, or those that were replayed.
+    pub standing: Standing,
+}
+
+/// Whether a letter was replayed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Standing {
+    /// It wasn't, or died again in a replay.
+    #[default]
+    Open,
+    /// It was, and is marked as processed.
+    Done,
+    /// Either.
+    Any,
 }
 
 /// A filter as the walk uses it.
@@ -66,9 +78,14 @@ impl Compiled {
     }
 
     pub(super) fn takes_name(&self, name: &LetterName) -> bool {
-        let LetterFilter { from_ms, to_ms, ids, done_too, .. } = &self.filter;
+        let LetterFilter { from_ms, to_ms, ids, standing, .. } = &self.filter;
         let id = || show_id(name.id);
-        (*done_too || !name.done)
+        let stands_so = match standing {
+            Standing::Open => !name.done,
+            Standing::Done => name.done,
+            Standing::Any => true,
+        };
+        stands_so
             && from_ms.is_none_or(|from| name.died_ms >= from)
             && to_ms.is_none_or(|to| name.died_ms < to)
             && (ids.is_empty() || ids.iter().any(|prefix| id().starts_with(prefix.as_str())))

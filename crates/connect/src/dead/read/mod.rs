@@ -12,7 +12,7 @@ use std::sync::Arc;
 use journal::Disk;
 use journal::disk::read_full_at;
 
-pub use filter::LetterFilter;
+pub use filter::{LetterFilter, Standing};
 pub use settle::After;
 pub use walk::{Letters, Names};
 
@@ -114,7 +114,7 @@ impl DeadFolder {
         }
         let filter = LetterFilter {
             ids: vec![text.to_ascii_lowercase()],
-            done_too: true,
+            standing: Standing::Any,
             ..LetterFilter::default()
         };
         let mut names = self.names(filter).filter_map(Result::ok);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use connect::dead::{After, FindError, LetterFilter, show_id};
+use connect::dead::{After, FindError, LetterFilter, Standing, show_id};
 use journal::{Disk, SimDisk};
 
 use super::kit::{NOW, ROOT, bodies, dead_batch, folder, found, settle, store};
@@ -141,8 +141,10 @@ fn marked_letters_stay_and_are_listed_on_request_and_removed_ones_are_gone() {
     settle(&marked, After::Mark);
     settle(&marked, After::Mark);
     assert_eq!(bodies(&found(&disk, LetterFilter::default())), ["b", "c", "d", "e"]);
-    let done_too = LetterFilter { done_too: true, ..LetterFilter::default() };
+    let done_too = LetterFilter { standing: Standing::Any, ..LetterFilter::default() };
     assert_eq!(bodies(&found(&disk, done_too.clone())), ["f", "a", "b", "c", "d", "e"]);
+    let done = LetterFilter { standing: Standing::Done, ..LetterFilter::default() };
+    assert_eq!(bodies(&found(&disk, done)), ["f", "a"]);
     settle(&rest[1..], After::Remove);
     settle(&rest[1..], After::Remove);
     // What settle said is durable.

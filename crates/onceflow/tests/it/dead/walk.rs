@@ -55,6 +55,10 @@ fn p5_a_dead_event_is_found_replayed_delivered_once_and_marked() {
     assert!(again.code == 0 && again.stdout.contains("0 events"), "{again:?}");
     assert_eq!(receiver.taken(), [1, 2, 3]);
 
+    let purged = dead(&world, &["purge", "app.yaml", "--processed"]);
+    assert_eq!((purged.code, purged.stdout.as_str()), (0, "1 letter purged\n"));
+    assert!(letters(&world).is_empty());
+
     // Dedup knows it now: a copy is a duplicate.
     world.write("app.ndjson", format!("{lines}{}\n", lines.lines().nth(1).unwrap()));
     let summary = world.summary(&["run", "app.yaml"]);
