@@ -94,7 +94,7 @@ impl Compiler {
             PatternKind::EventBridge => Ok(()),
             PatternKind::Pipes => Err(self.pointer.error(
                 format!("EventBridge Pipes has no {what}"),
-                "take it out, or take out `kind: pipes` for every operator of EventBridge",
+                "take it out, or take out `filter_kind: pipes` for every operator of EventBridge",
             )),
         }
     }
