@@ -435,7 +435,9 @@ impl PipeLedger {
 impl Drop for PipeLedger {
     /// A pipe that is gone makes nobody wait behind it.
     fn drop(&mut self) {
-        self.forget_waiters();
+        if let Some(cell) = self.cell() {
+            cell.with(|scope| scope.pipe_gone(self.pipe_id()));
+        }
     }
 }
 

@@ -24,6 +24,8 @@ pub(crate) use dead::mask;
 pub use ids::{PipeId, SourceId};
 pub use options::{DedupClock, LatePolicy, OnDuplicateOfDead, ScopeOptions};
 
+use std::collections::BTreeMap;
+
 use event::{Batch, BatchNumber, Fate, Offset, ShardId};
 
 use crate::index::{Entry, Hold, Index, Spot, Windows};
@@ -56,6 +58,8 @@ pub struct Scope {
     flights: Flights,
     times: Times,
     waiters: Waiters,
+    /// The oldest recorded time in each batch in flight: its events may yet leave it.
+    oldest_in_flight: BTreeMap<(PipeId, BatchNumber), i64>,
     dead: DeadKeys,
     /// Of the batch that was decided last: events whose delivery supersedes letters.
     superseding: Vec<Superseding>,
@@ -83,6 +87,7 @@ impl Scope {
             flights: Flights::default(),
             times: Times::new(),
             waiters: Waiters::default(),
+            oldest_in_flight: BTreeMap::new(),
             dead: DeadKeys::default(),
             superseding: Vec::new(),
         }
@@ -242,7 +247,7 @@ impl Scope {
             self.times.heard(source, now_ms);
         }
         self.superseding.clear();
-        self.times.forget(&self.options, now_ms, self.waiters.oldest_ms());
+        self.times.forget(&self.options, now_ms, self.oldest_unsettled_ms());
         let mut desk = Desk {
             options: &self.options,
             index: &mut self.index,
@@ -257,15 +262,32 @@ impl Scope {
             number,
             now_ms,
             counts: Reserved::default(),
+            oldest_ms: i64::MAX,
         };
         desk.decide_all(batch);
-        desk.counts
+        let (counts, oldest_ms) = (desk.counts, desk.oldest_ms);
+        if oldest_ms < i64::MAX {
+            self.oldest_in_flight.insert((pipe, number), oldest_ms);
+        }
+        counts
+    }
+
+    /// The oldest recorded time of an event that isn't settled: it waits, or its batch is in flight
+    /// and it may yet have to wait.
+    fn oldest_unsettled_ms(&self) -> Option<i64> {
+        let in_flight = self.oldest_in_flight.values().copied().min();
+        in_flight.into_iter().chain(self.waiters.oldest_ms()).min()
     }
 
     /// Everything that `pipe` reserved up to batch `number` is remembered from now on. Touches no
     /// key.
     pub fn commit(&mut self, pipe: PipeId, number: BatchNumber) {
         self.flights.commit(pipe, number);
+        let of_pipe = (pipe, BatchNumber(0))..=(pipe, number);
+        while let Some(batch) = self.oldest_in_flight.range(of_pipe.clone()).next() {
+            let batch = *batch.0;
+            self.oldest_in_flight.remove(&batch);
+        }
         self.waiters.committed(pipe, number);
     }
 
@@ -279,6 +301,7 @@ impl Scope {
         for event in batch.events.iter().filter(held) {
             self.let_go(pipe, number, event);
         }
+        self.oldest_in_flight.remove(&(pipe, number));
         self.waiters.released(pipe, number);
     }
 
@@ -308,6 +331,12 @@ impl Scope {
     /// Takes all events of a pipe out of the waiting, as when it stops.
     pub fn forget_waiters(&mut self, pipe: PipeId) {
         self.waiters.all_gone(pipe);
+    }
+
+    /// A pipe is gone, with everything that it had in flight: it holds back nothing any more.
+    pub fn pipe_gone(&mut self, pipe: PipeId) {
+        self.forget_waiters(pipe);
+        self.oldest_in_flight.retain(|(of, _), _| *of != pipe);
     }
 
     /// How many events wait.
@@ -348,11 +377,11 @@ impl Scope {
 
     /// Keys that expire at or before this time are gone: the least watermark of the scope's
     /// sources (for one without events for `source_idle_max_ms` the wall clock less that), less
-    /// `lateness_ms`, and never beyond an event that waits. Never runs backwards, and from then on
+    /// `lateness_ms`, and never beyond an event that waits or is in flight. Never runs backwards, and from then on
     /// an event before it is late, whatever its source's own watermark. So it must be persisted no
     /// later than the first key run is deleted because of it.
     pub fn forgotten_through_ms(&mut self, now_ms: i64) -> i64 {
-        self.times.forget(&self.options, now_ms, self.waiters.oldest_ms())
+        self.times.forget(&self.options, now_ms, self.oldest_unsettled_ms())
     }
 
     /// Restores [`Scope::forgotten_through_ms`] at open.

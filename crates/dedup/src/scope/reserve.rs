@@ -92,6 +92,8 @@ pub(super) struct Desk<'a> {
     pub(super) number: BatchNumber,
     pub(super) now_ms: i64,
     pub(super) counts: Reserved,
+    /// The oldest recorded time of an event that was decided as one with a key.
+    pub(super) oldest_ms: i64,
 }
 
 impl Desk<'_> {
@@ -405,6 +407,7 @@ impl Desk<'_> {
         if found.dead && !found.duplicate {
             self.admit_copy(batch, at, recorded_ms);
         }
+        self.oldest_ms = self.oldest_ms.min(recorded_ms);
         let Some(event) = batch.events.get_mut(at.index) else { return };
         if found.duplicate {
             event.fate = Fate::Duplicate;

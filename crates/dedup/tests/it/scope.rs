@@ -452,7 +452,10 @@ fn an_idle_source_holds_nothing_back_in_the_end() {
     bench.now_ms += 50_000;
     bench.reserve(A, 2, &[at(9, 50_000)]);
     assert_eq!(bench.scope.forgotten_through_ms(1_000_000 + 59_999), least);
-    // B is idle for a minute: the wall clock less a minute stands for it.
+    // B is idle for a minute: the wall clock less a minute stands for it, once it is settled.
+    assert_eq!(bench.scope.forgotten_through_ms(1_000_000 + 61_000), 1_000_000 - 500);
+    bench.commit(A, 2);
+    bench.commit(B, 1);
     assert_eq!(bench.scope.forgotten_through_ms(1_000_000 + 61_000), 1_000_000 + 1_000 - 100);
     // Nothing brings it back.
     assert_eq!(bench.scope.forgotten_through_ms(0), 1_000_000 + 1_000 - 100);

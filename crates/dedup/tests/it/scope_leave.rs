@@ -110,6 +110,28 @@ fn a_paused_pipe_gives_up_keys_it_has_not_staged() {
 }
 
 #[test]
+fn p2_what_takes_longer_than_its_window_is_remembered_for_those_that_left_with_it() {
+    let mut bench = Bench::received();
+    let of = |start: u64| Incoming::new(7, 100).at(0).from(start);
+    let (_, _, batch) = bench.reserve(A, 1, &[of(1)]);
+    let (fates, _, later) = bench.reserve(A, 2, &[of(2)]);
+    assert_eq!(fates, ["duplicate"]);
+    // Time goes on beyond their window while they are in flight, and then they leave.
+    bench.reserve(B, 1, &[Incoming::new(8, 100).at(5_000).from(3)]);
+    bench.commit(B, 1);
+    bench.reserve(B, 2, &[Incoming::new(9, 100).at(9_000).from(4)]);
+    bench.scope.leave(A, BatchNumber(1), &[left(&batch, &[of(1)], 0, true)]);
+    bench.scope.leave(A, BatchNumber(2), &[left(&later, &[of(2)], 0, false)]);
+    bench.commit(A, 2);
+    assert_eq!(bench.fates(A, 3, &[of(1)]), ["deliver"]);
+    bench.commit(A, 3);
+    bench.commit(B, 2);
+    assert_eq!(bench.fates(A, 4, &[of(2)]), ["duplicate"]);
+    bench.commit(A, 4);
+    assert_eq!(bench.scope.forgotten_through_ms(0), 9_000, "nothing is held any more");
+}
+
+#[test]
 fn what_waits_behind_a_retry_of_the_same_pipe_is_not_helped_by_giving_up() {
     let mut bench = Bench::event_time(LatePolicy::Pass);
     let at = |time: i64, window_ms| Incoming::new(7, window_ms).stated(1_000_000 + time);

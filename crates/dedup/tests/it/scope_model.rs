@@ -83,6 +83,8 @@ pub(crate) struct Model {
     options: ScopeOptions,
     held: HashMap<u128, Vec<Held>>,
     waiting: Vec<Waiting>,
+    /// Recorded time of what is decided and in flight, by pipe and batch.
+    in_flight: Vec<(PipeId, u64, i64)>,
     order: u64,
     pub(crate) dead: Vec<Dead>,
     /// The plan that all pipes run under.
@@ -108,6 +110,7 @@ impl Model {
             options,
             held: HashMap::new(),
             waiting: Vec::new(),
+            in_flight: Vec::new(),
             order: 0,
             dead: Vec::new(),
             plan: 0,
@@ -164,8 +167,10 @@ impl Model {
         }
         if let Some(Some(least)) = least {
             let lateness_ms = if self.received() { 0 } else { self.options.lateness_ms };
-            let waiting = self.waiting.iter().map(|waiting| waiting.recorded_ms).min();
-            let through = (least - lateness_ms).min(waiting.unwrap_or(i64::MAX));
+            let waiting = self.waiting.iter().map(|waiting| waiting.recorded_ms);
+            let in_flight = self.in_flight.iter().map(|(.., recorded_ms)| *recorded_ms);
+            let unsettled = waiting.chain(in_flight).min();
+            let through = (least - lateness_ms).min(unsettled.unwrap_or(i64::MAX));
             self.progress.forgotten_through_ms =
                 self.progress.forgotten_through_ms.max(Some(through));
             self.drop_forgotten();
@@ -285,6 +290,9 @@ impl Model {
             ("waits", Some(_)) | (_, None) => {}
             (_, Some(_)) => self.waiting.retain(|w| !at(w)),
         }
+        if fate != "waits" {
+            self.in_flight.push((pipe, number, recorded_ms));
+        }
         if fate.starts_with("deliver") {
             self.held.entry(event.key).or_default().push(Held {
                 recorded_ms,
@@ -402,6 +410,7 @@ impl Model {
                 });
             }
         }
+        self.in_flight.retain(|(of, batch, _)| *of != pipe || *batch > number);
         self.drop_forgotten();
         committed
     }
@@ -410,6 +419,7 @@ impl Model {
         for held in self.held.values_mut() {
             held.retain(|held| held.batch != Some((pipe, number)));
         }
+        self.in_flight.retain(|(of, batch, _)| (*of, *batch) != (pipe, number));
     }
 
     /// An event leaves its batch: one that held its key for it (`held`), or a duplicate of one.
