@@ -150,7 +150,9 @@ fn say_empty(config: &PipeConfig, at: &Where, disk: &Arc<dyn Disk>) -> Result<()
 fn said(done: &Done, json: bool) -> Result<Exit, Failure> {
     if json {
         let mut value = serde_json::to_value(done).unwrap_or_default();
-        value["exit_code"] = Value::from(done.exit() as u8);
+        if let Some(fields) = value.as_object_mut() {
+            fields.insert("exit_code".to_owned(), Value::from(done.exit() as u8));
+        }
         json_out(&value)?;
     } else {
         out(format!("replay {}: {}\n", done.id, done.tally.text()))?;
