@@ -6,7 +6,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use backon::{BlockingRetryable as _, ExponentialBuilder};
+use connect::http::{HttpClient, HttpOptions, HttpRequest, NotAnswered};
 use crossbeam_channel::{Receiver, Sender, bounded};
+use event::SystemClock;
 use serde::Serialize;
 
 use crate::alarms::{Alarm, Change};
@@ -82,22 +84,47 @@ impl Drop for Webhook {
 }
 
 fn call_all(url: &str, waiting: &Receiver<String>, ending: &AtomicBool) {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let tls = ureq::tls::TlsConfig::builder().unversioned_rustls_crypto_provider(provider).build();
-    let agent: ureq::Agent =
-        ureq::Agent::config_builder().timeout_global(Some(CALL_MAX)).tls_config(tls).build().into();
+    let options = HttpOptions { timeout: CALL_MAX, ..HttpOptions::new(url.to_owned()) };
+    let client = match HttpClient::new(&options, Arc::new(SystemClock)) {
+        Ok(client) => client,
+        Err(error) => {
+            tracing::warn!(%error, "the webhook can't be called");
+            return;
+        }
+    };
     for text in waiting {
-        let call = || {
-            let request = agent.post(url).header("Content-Type", "application/json");
-            request.send(text.as_bytes()).map(drop)
-        };
+        let call = || one_call(&client, &text);
         let backoff = ExponentialBuilder::default()
             .with_min_delay(BACKOFF)
             .with_max_times(RETRIES_MAX)
             .with_jitter();
         let called = call.retry(backoff).when(|_| !ending.load(Ordering::Acquire)).call();
         if let Err(error) = called {
-            tracing::warn!(url, %error, "the webhook can't be called");
+            tracing::warn!(error, "the webhook can't be called");
         }
+    }
+}
+
+fn one_call(client: &HttpClient, text: &str) -> Result<(), String> {
+    match client.call(&HttpRequest::json(text.as_bytes())) {
+        Ok(answer) if (200..300).contains(&answer.status) => Ok(()),
+        Ok(answer) => Err(format!("it answered {}", answer.status)),
+        Err(NotAnswered::Failed(failure)) => {
+            Err(format!("{}: {}", failure.class, failure.message))
+        }
+        Err(NotAnswered::NotTried) => Err("it was not called".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_https_address_that_is_away_is_no_panic() {
+        let options = HttpOptions::new("https://127.0.0.1:1/".to_owned());
+        let client = HttpClient::new(&options, Arc::new(SystemClock)).unwrap();
+        let error = one_call(&client, "{}").unwrap_err();
+        assert!(error.starts_with("connect: "), "{error}");
     }
 }
