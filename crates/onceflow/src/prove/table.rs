@@ -154,6 +154,9 @@ impl Proof {
         for note in &self.notes {
             text.push_str(&format!("note: {note}\n"));
         }
+        for (operation, times) in &self.went_on {
+            text.push_str(&format!("went on after an I/O error: {operation}, {times} times\n"));
+        }
         if let Some(strace) = &self.strace {
             text.push_str(&format!("strace: {strace}\n"));
         }

@@ -132,10 +132,10 @@ fn counters_that_are_derived_are_found() {
     is_found("derived_counters", "learning-app.yaml", &["accounted for"]);
 }
 
-/// Conservation names where the balance broke.
+/// Conservation names the batch that broke the balance.
 #[test]
 fn p4_an_event_that_is_dropped_between_two_steps_is_found() {
-    is_found("drop_event", "iot.yaml", &["imbalance: "]);
+    is_found("drop_event", "learning-app.yaml", &["batch: BatchNumber("]);
 }
 
 #[test]
