@@ -278,7 +278,7 @@ pub struct Failure {
 pub enum FailureKind {
     /// The same would fail again, whenever it is tried.
     Deterministic,
-    /// The receiver answered, and said no for now.
+    /// The receiver answered, and said: not now.
     Transient,
     /// The receiver didn't answer: it, or the way there, is down.
     Unreachable,

@@ -194,9 +194,9 @@ impl Tools {
         Self {
             decoder: Decoder::new(&plan.decode, plan.decoded_bytes_max),
             enricher: Enricher::new(Arc::clone(&plan.enrichers), stop.clone()),
-            // What is wrong with one was said when the plan was made.
+            // What is wrong with one was said when the plan was made; such a step refuses events.
             transforms: Transforms::for_pipe(&plan.transforms, &plan.transform_context)
-                .unwrap_or_else(|_| Transforms::new(&[])),
+                .unwrap_or_else(|_| Transforms::new(&plan.transforms)),
             types: TypeCache::new(Arc::clone(&plan.types)),
             found: Found::default(),
             decoded: Vec::new(),

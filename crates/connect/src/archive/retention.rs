@@ -63,7 +63,7 @@ impl ArchiveSink {
         match self.remove_through(over) {
             Err(error @ SinkError::Io { action: "sync", .. }) => Err(error),
             Err(error) => {
-                tracing::warn!(pipe = self.identity.pipe, %error, "old archive files stay for now");
+                tracing::warn!(pipe = self.identity.pipe, %error, "old archive files stay until the next look");
                 Ok(())
             }
             Ok(()) => Ok(()),

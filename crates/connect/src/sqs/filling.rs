@@ -138,11 +138,8 @@ mod tests {
 
     #[test]
     fn message_groups_are_partition_keys_and_most_queues_have_none() {
-        let limits = BatchLimits {
-            bytes_max: 100,
-            events_max: 10,
-            interval_max: std::time::Duration::ZERO,
-        };
+        let limits =
+            BatchLimits { bytes_max: 100, events_max: 10, interval_max: std::time::Duration::ZERO };
         let filled = |groups: &[Option<&str>]| {
             let mut filling = Filling::new(limits);
             for group in groups {

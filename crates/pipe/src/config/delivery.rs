@@ -70,6 +70,14 @@ pub struct DeadLetterConfig {
     pub replays_max: u64,
 }
 
+impl DeadLetterConfig {
+    /// The folder of the letters.
+    #[must_use]
+    pub fn folder(&self, data_dir: &std::path::Path) -> PathBuf {
+        self.store.clone().unwrap_or_else(|| data_dir.join("dead"))
+    }
+}
+
 impl Default for DeadLetterConfig {
     fn default() -> Self {
         Self {

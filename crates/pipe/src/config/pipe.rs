@@ -109,7 +109,7 @@ impl PipeConfig {
         let of_sinks = self.sinks.iter().filter_map(|sink| sink.dead_letter.as_ref());
         let mut folders: Vec<(PathBuf, u64)> = Vec::new();
         for letters in std::iter::once(&self.dead_letter).chain(of_sinks) {
-            let folder = letters.store.clone().unwrap_or_else(|| data_dir.join("dead"));
+            let folder = letters.folder(data_dir);
             if folders.iter().all(|(other, _)| *other != folder) {
                 folders.push((folder, letters.store_bytes_max));
             }

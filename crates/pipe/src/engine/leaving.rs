@@ -24,6 +24,7 @@ enum Until {
 
 /// How an event leaves.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "few, and short-lived")]
 pub(super) enum Leave {
     /// It is tried again at this time, or goes behind one of its lane; nobody else gets its key.
     Retry(i64, History),

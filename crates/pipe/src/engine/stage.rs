@@ -1,7 +1,7 @@
 //! The fourth step: deliver to the sinks that can't take back, then write a batch's rows to all
 //! the others, synced but not visible.
 //!
-//! An event whose delivery failed for now leaves the batch before anything is staged, so that no
+//! An event whose delivery is to be tried again leaves the batch before anything is staged, so that no
 //! staged sink has an event that doesn't settle (DESIGN §3 "Several sinks").
 
 use std::collections::HashSet;
@@ -172,7 +172,7 @@ impl Stage {
         self.leaving.duplicates_leave(decided);
     }
 
-    /// What failed for now leaves, with everything behind it; what can't be delivered dies.
+    /// What is to be tried again leaves, with everything behind it; what can't be delivered dies.
     fn sweep(&mut self, decided: &mut Decided, lanes: &Lanes, mut work: Work) {
         let names: Vec<String> =
             self.status.sinks.iter().map(|sink| sink.name().to_owned()).collect();

@@ -68,20 +68,6 @@ pub(super) fn names(config: &PipeConfig) -> Vec<String> {
     names
 }
 
-/// Where the letters of a store are.
-pub(crate) fn store_folder(data_dir: &std::path::Path, config: &DeadLetterConfig) -> PathBuf {
-    config.store.clone().unwrap_or_else(|| data_dir.join("dead"))
-}
-
-/// Where a pipe's archive is.
-pub(crate) fn archive_folder(
-    data_dir: &std::path::Path,
-    pipe: &str,
-    config: &ArchiveConfig,
-) -> PathBuf {
-    config.path.clone().unwrap_or_else(|| data_dir.join("archive").join(pipe))
-}
-
 /// All outlets, and which store takes the letters of each of the config's sinks.
 pub(super) fn build(
     config: &PipeConfig,
@@ -93,9 +79,10 @@ pub(super) fn build(
     for (number, sink) in (0_u8..).zip(&config.sinks) {
         outlets.push(routed(number, sink, shared, ledger)?);
     }
-    if let Some(archive) = &config.archive {
+    if let (Some(archive), Some(root)) = (&config.archive, config.archive_folder(shared.data_dir)) {
         let takes = if archive.after_filter { Takes::Wanted } else { Takes::Received };
-        outlets.push(Outlet::staged(takes, archive_sink(config, archive, shared, ledger)));
+        let sink = archive_sink(root, config, archive, shared, ledger);
+        outlets.push(Outlet::staged(takes, sink));
     }
     let names = Arc::clone(types);
     let context = Arc::new(LetterContext {
@@ -125,13 +112,14 @@ pub(super) fn build(
 }
 
 fn archive_sink(
+    root: PathBuf,
     config: &PipeConfig,
     archive: &ArchiveConfig,
     shared: &Shared<'_>,
     ledger: &PipeLedger,
 ) -> Box<dyn Sink> {
     let options = ArchiveOptions {
-        root: archive_folder(shared.data_dir, &config.pipe, archive),
+        root,
         source: source_name(config),
         retention: archive.retention,
         file_bytes_max: archive.file_bytes_max,
@@ -151,7 +139,7 @@ fn dead(
     ledger: &PipeLedger,
     outlets: &mut Vec<Outlet>,
 ) -> Result<(), PipeError> {
-    let root = store_folder(shared.data_dir, store.config);
+    let root = store.config.folder(shared.data_dir);
     let options = DeadStoreOptions {
         root: root.clone(),
         store_bytes_max: store.config.store_bytes_max,

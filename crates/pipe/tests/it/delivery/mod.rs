@@ -6,5 +6,5 @@ mod parking;
 mod poison;
 mod replay;
 mod retry;
-mod sweep;
 mod sinks;
+mod sweep;

@@ -18,9 +18,8 @@ const DOC: &str = "pipe: app\n\
 
 #[test]
 fn poison_costs_one_event_each_and_the_pipe_goes_on() {
-    let lines: Vec<String> = (0..50)
-        .map(|id| line(id, if id % 17 == 3 { "onceflow-poison" } else { "a" }))
-        .collect();
+    let lines: Vec<String> =
+        (0..50).map(|id| line(id, if id % 17 == 3 { "onceflow-poison" } else { "a" })).collect();
     let disk = disk(1);
     let shared: Arc<dyn Disk> = Arc::new(disk.clone());
     let clock = TestClock::new(START_MS);
@@ -50,8 +49,7 @@ fn p4_an_event_that_gets_lost_between_two_steps_is_noticed_with_its_batch() {
     let clock = TestClock::new(START_MS);
     let broker = Broker::new(&lines);
     let planted = Some(Planted::DropEvent);
-    let opened =
-        world::open_planted(&config(DOC), &broker, 20, &shared, &clock, planted).unwrap();
+    let opened = world::open_planted(&config(DOC), &broker, 20, &shared, &clock, planted).unwrap();
     let ended = threads::run(opened.parts, &Stop::default()).unwrap();
     opened.ledger.close().unwrap();
     assert!(ended.failure.is_none(), "{:?}", ended.failure);

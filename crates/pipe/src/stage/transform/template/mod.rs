@@ -1,6 +1,6 @@
 //! `template`: makes a new payload from an EventBridge input template.
 //!
-//! - A template that begins with `{`, `[` or `"`, that is one placeholder or any other JSON, gives
+//! - A template that begins with `{`, `[` or `"`, that is one insertion or any other JSON, gives
 //!   that JSON. Everything else is text, and gives a JSON string.
 //! - `<$.path>` stands for a value of the event. Outside of quotes it is the value as JSON: a text
 //!   keeps its quotes; a missing one is `null`. Within quotes it is the text itself, or the JSON of
@@ -44,7 +44,7 @@ enum Part {
     },
 }
 
-/// What a placeholder stands for.
+/// What an insertion stands for.
 #[derive(Debug, Clone)]
 enum Source {
     /// A value of the event.

@@ -41,7 +41,7 @@ impl fmt::Display for TemplateError {
 /// How a template is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// JSON with placeholders in it.
+    /// JSON with insertions in it.
     Json,
     /// Text that becomes a JSON string.
     Text,
@@ -55,11 +55,11 @@ struct Parser<'t> {
     at: usize,
     parts: Vec<Part>,
     literal: Vec<u8>,
-    /// The template with placeholders filled, and which byte of it comes from which of the text.
+    /// The template with insertions filled, and which byte of it comes from which of the text.
     sample: String,
     origins: Vec<(usize, usize)>,
     in_string: bool,
-    /// The first placeholder in the string that is being read.
+    /// The first insertion in the string that is being read.
     in_this_string: Option<(usize, usize)>,
 }
 
@@ -158,7 +158,7 @@ fn read(
     parser.finish()
 }
 
-/// JSON if it begins like an object, an array or a string, if it is one placeholder and nothing
+/// JSON if it begins like an object, an array or a string, if it is one insertion and nothing
 /// else, or if it is any other JSON; else text.
 fn kind_of(text: &str) -> Kind {
     let alone = text.starts_with('<') && text.find('>') == Some(text.len() - 1);
@@ -181,7 +181,7 @@ impl Parser<'_> {
                     self.push('\\');
                     self.push(escaped);
                 }
-                ('<', _) => self.placeholder(end)?,
+                ('<', _) => self.insertion(end)?,
                 ('"', _) if self.kind == Kind::Json => {
                     self.push('"');
                     self.quote(end)?;
@@ -216,25 +216,25 @@ impl Parser<'_> {
         self.at += c.len_utf8();
     }
 
-    /// A quote of JSON was passed. The name of a field can't have placeholders.
+    /// A quote of JSON was passed. The name of a field can't have insertions.
     fn quote(&mut self, end: usize) -> Result<(), TemplateError> {
         self.in_string = !self.in_string;
         if let (false, Some((at, len))) = (self.in_string, self.in_this_string.take()) {
             let rest = self.text.get(self.at..end).unwrap_or_default();
             if rest.trim_start().starts_with(':') {
-                let message = "the name of a field can't have a placeholder".to_owned();
+                let message = "the name of a field can't have an insertion".to_owned();
                 return Err(error_at(self.text, at, len, message));
             }
         }
         Ok(())
     }
 
-    fn placeholder(&mut self, end: usize) -> Result<(), TemplateError> {
+    fn insertion(&mut self, end: usize) -> Result<(), TemplateError> {
         let start = self.at;
         let rest = self.text.get(start + 1..end).unwrap_or_default();
         let Some(len) = rest.find(['>', '<', '\n']).filter(|len| rest[*len..].starts_with('>'))
         else {
-            let message = "this placeholder has no `>`; for the character itself write `\\<`";
+            let message = "this insertion has no `>`; for the character itself write `\\<`";
             return Err(error_at(self.text, start, 1, message.to_owned()));
         };
         let name = rest.get(..len).unwrap_or_default();
@@ -290,7 +290,7 @@ impl Parser<'_> {
 
     fn finish(mut self) -> Result<Template, TemplateError> {
         if self.kind == Kind::Json {
-            // What placeholders give is JSON wherever this is: a value, or text within a string.
+            // What insertions give is JSON wherever this is: a value, or text within a string.
             if let Err(error) = serde_json::from_str::<serde_json::Value>(&self.sample) {
                 let at = self.origin(error.line(), error.column());
                 let said = error.to_string();

@@ -166,12 +166,12 @@ fn mistakes_are_shown_where_they_are() {
         ),
         (
             "a < b",
-            "line 1, column 3: this placeholder has no `>`; for the character itself write `\\<`\n  a < b\n    ^",
+            "line 1, column 3: this insertion has no `>`; for the character itself write `\\<`\n  a < b\n    ^",
         ),
         ("x\n <$.a[b]>", "line 2, column 7: the path `$.a[b]`: "),
         (
             "{\"<$.a>\" : 1}",
-            "line 1, column 3: the name of a field can't have a placeholder\n  {\"<$.a>\" : 1}\n    ^^^^^",
+            "line 1, column 3: the name of a field can't have an insertion\n  {\"<$.a>\" : 1}\n    ^^^^^",
         ),
         ("{<$.a>: 1}", "line 1, column 2: this doesn't give JSON: key must be a string"),
         ("\"a\" <$.b>", "line 1, column 5: this doesn't give JSON: trailing characters"),
@@ -179,7 +179,7 @@ fn mistakes_are_shown_where_they_are() {
         ("{\"a\": \"<$.b>}", "line 1, column 13: this doesn't give JSON: EOF"),
         (" \n", "line 1, column 1: the template is empty"),
         ("<aws.pipes.target-arn>", "line 1, column 1: `<aws.pipes.target-arn>` means nothing here"),
-        ("{\"a\": <$.b}", "line 1, column 7: this placeholder has no `>`"),
+        ("{\"a\": <$.b}", "line 1, column 7: this insertion has no `>`"),
         ("<>", "line 1, column 1: `<>` is no variable"),
     ] {
         let error = Template::new(template, &context()).unwrap_err();
@@ -205,7 +205,7 @@ fn what_an_event_can_not_give_is_a_fault() {
 }
 
 #[test]
-fn every_value_gives_json_wherever_a_placeholder_may_stand() {
+fn every_value_gives_json_wherever_a_insertion_may_stand() {
     let values = [
         "\"\\ud800\"",
         "\"\\\\\"",
