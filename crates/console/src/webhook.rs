@@ -109,9 +109,7 @@ fn one_call(client: &HttpClient, text: &str) -> Result<(), String> {
     match client.call(&HttpRequest::json(text.as_bytes())) {
         Ok(answer) if (200..300).contains(&answer.status) => Ok(()),
         Ok(answer) => Err(format!("it answered {}", answer.status)),
-        Err(NotAnswered::Failed(failure)) => {
-            Err(format!("{}: {}", failure.class, failure.message))
-        }
+        Err(NotAnswered::Failed(failure)) => Err(format!("{}: {}", failure.class, failure.message)),
         Err(NotAnswered::NotTried) => Err("it was not called".to_owned()),
     }
 }

@@ -80,9 +80,7 @@ impl Command {
             RawCommand::Prove(raw) => Command::Prove(Box::new(prove::Asked::new(*raw)?)),
             RawCommand::ProveChild { life } => Command::ProveChild { life },
             RawCommand::Dead { what } => Command::Dead(what),
-            RawCommand::Archive { what } => {
-                Command::Archive(Box::new(archive::Asked::new(*what)?))
-            }
+            RawCommand::Archive { what } => Command::Archive(Box::new(archive::Asked::new(*what)?)),
             RawCommand::ConfigDocs => Command::ConfigDocs,
             RawCommand::Other(words) => return Err(other(&words)),
         })

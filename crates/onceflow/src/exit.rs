@@ -32,14 +32,8 @@ pub(crate) enum Exit {
 impl Exit {
     /// The exit code of that number, as another process of ours sent it.
     pub(crate) fn of(code: u8) -> Exit {
-        let all = [
-            Exit::Ok,
-            Exit::Usage,
-            Exit::DataDir,
-            Exit::Connector,
-            Exit::Storage,
-            Exit::Imbalance,
-        ];
+        let all =
+            [Exit::Ok, Exit::Usage, Exit::DataDir, Exit::Connector, Exit::Storage, Exit::Imbalance];
         all.into_iter().find(|exit| *exit as u8 == code).unwrap_or(Exit::Failed)
     }
 }
