@@ -188,7 +188,9 @@ impl Mover<'_> {
             SinkKind::Kinesis(stream) => OutputKind::Stream(stream.stream.clone()),
             SinkKind::Sqs(queue) => OutputKind::Queue(queue.queue.clone()),
             SinkKind::Http(http) => {
-                let path = format!("/{pipe}/{}", sink.name);
+                // Of this run alone: a call of the one before may still be on its way.
+                let run = self.place.root().file_name().unwrap_or_default().to_string_lossy();
+                let path = format!("/{run}/{pipe}/{}", sink.name);
                 self.notes.push(format!("{name}: calls a receiver of the proof, not {}", http.url));
                 if let Some(receiver) = self.receiver {
                     http.url = format!("http://{receiver}{path}");

@@ -108,7 +108,7 @@ fn acknowledging_before_the_commit_is_found() {
 
 #[test]
 fn a_missing_sync_is_found() {
-    is_found("no_sync", "iot.yaml", &["lost:", "can't be read"]);
+    is_found("no_sync", "iot.yaml", &["lost:", "can't be read", "is corrupt"]);
 }
 
 #[test]
