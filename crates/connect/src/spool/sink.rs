@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use broker::Producer;
+use event::BatchNumber;
 use event::sink::{
-    Guarantee, Pending, Publisher, Rows, Sink, SinkError, SinkIdentity, SinkState, Staged,
+    Guarantee, Pending, Publisher, Refusal, Rows, Sink, SinkError, SinkIdentity, SinkState, Staged,
     StagedFile, StagedOutput,
 };
-use event::{BatchNumber, Event};
 use journal::{Disk, DiskFile, SyncPoint};
 
 use super::frame::{FrameWriter, Note, put_header};
@@ -107,18 +107,20 @@ impl SpoolSink {
         let mut writer = FrameWriter::begin(&mut self.bytes, rows.number);
         let row_bytes_max = target.row_bytes_max();
         let mut last = 0;
+        let mut refused = Vec::new();
         for (index, event) in rows.iter() {
             self.key.clear();
             target.key(rows.batch, event, &mut self.key);
             let body = rows.batch.body(event);
             if self.key.len() + body.len() > row_bytes_max {
-                return Err(refused(target, rows, index, event, row_bytes_max));
+                refused.push(too_large(target, index, body.len(), row_bytes_max));
+                continue;
             }
             last = u32::try_from(index).unwrap_or(u32::MAX);
             writer.row(last, &self.key, body);
         }
         writer.end();
-        Ok(last)
+        if refused.is_empty() { Ok(last) } else { Err(SinkError::Refused(refused)) }
     }
 
     /// The file that takes the next rows.
@@ -187,29 +189,13 @@ impl SpoolSink {
     }
 }
 
-fn refused(
-    target: &dyn Target,
-    rows: &Rows<'_>,
-    index: usize,
-    event: &Event,
-    row_bytes_max: usize,
-) -> SinkError {
-    let mut place = format!("event {index}");
-    for (extent, range) in rows.batch.extent_ranges() {
-        if range.contains(&index) {
-            let offset = rows.batch.position(extent, &range, index).0;
-            place = format!("the event at {} of {}", offset, extent.shard_of(index));
-        }
-    }
-    SinkError::Foreign {
-        what: format!(
-            "{place} has {} bytes, and {} takes at most {row_bytes_max}, key included",
-            rows.batch.body(event).len(),
-            target.what(),
-        ),
-        help: "Nothing of its batch was acknowledged. Lower event_bytes_max of the source, so \
-               that such events are rejected, or filter them out"
-            .into(),
+/// An event that the receiver can never take.
+fn too_large(target: &dyn Target, index: usize, bytes: usize, row_bytes_max: usize) -> Refusal {
+    let what = target.what();
+    Refusal {
+        event: u32::try_from(index).unwrap_or(u32::MAX),
+        class: "too_large",
+        message: format!("{bytes} bytes, and {what} takes at most {row_bytes_max}, key included"),
     }
 }
 

@@ -115,7 +115,11 @@ impl Leaving {
     /// Gives up keys of `decided` that another pipe waits for.
     pub(super) fn yield_awaited(&mut self, decided: &mut Decided) {
         let awaited = self.ledger.awaited(&decided.batch);
+        if awaited.is_empty() {
+            return;
+        }
         self.leave(decided, awaited.into_iter().map(|index| (index, Leave::Yield)).collect());
+        self.duplicates_leave(decided);
     }
 
     fn keep(&self, decided: &mut Decided, index: u32, due: Due, history: Option<History>) {

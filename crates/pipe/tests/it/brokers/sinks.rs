@@ -59,7 +59,7 @@ fn the_partition_key_decides_on_the_shard() {
 }
 
 #[test]
-fn an_event_that_the_sink_cannot_take_stops_the_pipe_before_anything_is_acknowledged() {
+fn p5_an_event_that_the_sink_can_never_take_becomes_a_letter_and_the_others_go_on() {
     let disk = disk(3);
     let node = Node::open(&disk, &clock()).unwrap();
     let queue = node.queue("out").unwrap();
@@ -67,21 +67,22 @@ fn an_event_that_the_sink_cannot_take_stops_the_pipe_before_anything_is_acknowle
     attributes.message_bytes_max = 1_024;
     queue.set_attributes(attributes).wait().unwrap();
     let large = format!("{{\"id\":1,\"body\":\"{}\"}}", "x".repeat(2_000));
-    node.put("in", &[events(5..6).remove(0), large]).unwrap();
-    let error = node.run(&into_queue("")).unwrap_err();
-    assert!(error.contains("queue `out`") && error.contains("1024"), "{error}");
-    assert!(node.messages("out").is_empty(), "of a batch all is published or nothing");
-    node.close().unwrap();
-
-    // The limit is raised: the same events go through.
-    let node = Node::open(&disk, &clock()).unwrap();
-    let queue = node.queue("out").unwrap();
-    let mut attributes = queue.attributes();
-    attributes.message_bytes_max = 4_096;
-    queue.set_attributes(attributes).wait().unwrap();
+    node.put("in", &[events(5..6).remove(0), large.clone(), large.clone()]).unwrap();
     let totals = node.run(&into_queue("")).unwrap();
-    assert_eq!(totals.outcomes[Outcome::Delivered.index()], 2);
-    assert_eq!(node.messages("out").len(), 2);
+    assert_eq!(totals.outcomes[Outcome::Delivered.index()], 1);
+    assert_eq!(totals.outcomes[Outcome::Dead.index()], 1);
+    assert_eq!(totals.outcomes[Outcome::Duplicate.index()], 1, "it would die again");
+    assert_eq!(node.messages("out").len(), 1);
+    node.close().unwrap();
+    let letters: Vec<Vec<u8>> = disk
+        .files()
+        .into_iter()
+        .filter(|(path, _)| path.to_string_lossy().contains("/dead/"))
+        .map(|(path, _)| disk.read_file(&path).unwrap())
+        .filter(|content| String::from_utf8_lossy(content).contains("too_large"))
+        .collect();
+    assert_eq!(letters.len(), 1, "its letter is whole");
+    assert!(String::from_utf8_lossy(&letters[0]).contains(&"x".repeat(2_000)));
 }
 
 #[test]
