@@ -30,6 +30,7 @@ pub mod read;
 mod retry;
 mod settlement;
 pub mod stage;
+mod staging;
 mod steps;
 pub mod threads;
 mod totals;

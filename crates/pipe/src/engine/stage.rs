@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dedup::ledger::{LetterChange, PipeLedger};
-use event::sink::{Pending, Refusal, Rows, Sink, SinkError, Staged, StagedOutput};
+use event::sink::{Pending, Refusal, SinkError, StagedOutput};
 use event::{Attempt, Clock, Death, Fate, LedgerId, Outcome};
 
 use super::courier::{Courier, GaveUp, Task, Work};
@@ -17,6 +17,7 @@ use super::lanes::{Lanes, Order};
 use super::leaving::{Leave, Leaving};
 use super::outlet::Takes;
 use super::patience::{Patience, Pause};
+use super::staging::{StagedOutlet, stage_all};
 use super::{Decided, PipeError};
 use crate::status::DeliveryStatus;
 use crate::types::Types;
@@ -44,15 +45,6 @@ pub enum StageFailure {
     Fatal(PipeError),
 }
 
-/// An outlet that stages.
-pub(super) struct StagedOutlet {
-    pub(super) index: usize,
-    pub(super) takes: Takes,
-    /// Which store takes the letters of events that it refuses.
-    pub(super) letters: u8,
-    pub(super) sink: Box<dyn Sink>,
-}
-
 /// Stages batches.
 pub struct Stage {
     pub(super) pipe: Arc<str>,
@@ -67,6 +59,8 @@ pub struct Stage {
     pub(super) dead_letters_max: u64,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) status: Arc<DeliveryStatus>,
+    /// Whether outlets may write at the same time.
+    pub(super) side_by_side: bool,
     /// The events that each outlet takes of the present batch.
     pub(super) rows: Vec<Vec<u32>>,
 }
@@ -124,10 +118,12 @@ impl Stage {
         decided: &mut Decided,
         patience: &mut dyn Patience,
     ) -> Result<(), StageFailure> {
-        let lanes = Lanes::new(&self.order, &decided.batch);
-        if self.couriers.is_empty() && lanes.is_empty() && !decided.is_carried() {
+        // Sinks that stage keep the order by themselves, as long as nothing has left.
+        let nothing_waits = !decided.is_carried() && self.unsettled.is_empty();
+        if self.couriers.is_empty() && nothing_waits {
             return Ok(());
         }
+        let lanes = Lanes::new(&self.order, &decided.batch);
         let mut work = self.known(decided);
         self.lanes_hold_back(decided, &lanes, &work);
         for courier in &mut self.couriers {
@@ -298,56 +294,38 @@ impl Stage {
     /// Writes to all outlets that stage, or to none.
     fn try_to_stage(&mut self, decided: &mut Decided) -> Result<Written, Trouble> {
         self.sort_rows(decided);
+        let now_ms = self.clock.now_ms();
+        let answers = stage_all(&mut self.outlets, &self.rows, decided, now_ms, self.side_by_side);
         let mut outputs = Vec::new();
         let mut pending = Vec::new();
-        for place in 0..self.outlets.len() {
-            match self.stage_one(place, decided) {
-                Ok((index, staged)) => {
+        let mut trouble = None;
+        for (place, answer) in answers.into_iter().enumerate() {
+            let index = self.outlets.get(place).map_or(place, |outlet| outlet.index);
+            match answer {
+                Ok(staged) => {
                     pending.extend(staged.pending.into_iter().map(|one| (index, one)));
                     if !staged.output.is_empty() {
                         outputs.push((index, staged.output));
                     }
                 }
                 Err(error) => {
-                    // Syncs under way must end before their files are cut.
-                    for (_, one) in pending {
-                        let _ = one();
+                    // The first one counts, but for one that stops the pipe.
+                    let counts = match &trouble {
+                        None => true,
+                        Some((_, known)) => is_fatal(&error) && !is_fatal(known),
+                    };
+                    if counts {
+                        trouble = Some((place, error));
                     }
-                    return Err(self.trouble(place, error, &outputs, decided));
                 }
             }
         }
-        Ok((outputs, pending))
-    }
-
-    fn stage_one(&mut self, place: usize, decided: &Decided) -> Result<(usize, Staged), SinkError> {
-        let now_ms = self.clock.now_ms();
-        let mut staged = Staged::nothing();
-        let (Some(outlet), Some(events)) = (self.outlets.get_mut(place), self.rows.get(place))
-        else {
-            return Ok((place, staged));
-        };
-        if !events.is_empty() {
-            let rows = Rows { batch: &decided.batch, number: decided.number, events, now_ms };
-            staged = outlet.sink.stage(&rows)?;
+        let Some((place, error)) = trouble else { return Ok((outputs, pending)) };
+        // Syncs under way must end before their files are cut.
+        for (_, one) in pending {
+            let _ = one();
         }
-        if decided.last || decided.batch.events.is_empty() {
-            match outlet.sink.finish(decided.number, now_ms, decided.last) {
-                Ok(finished) => {
-                    staged.output.files.extend(finished.output.files);
-                    staged.output.note.extend(finished.output.note);
-                    staged.pending.extend(finished.pending);
-                }
-                Err(error) => {
-                    for one in staged.pending {
-                        let _ = one();
-                    }
-                    outlet.sink.withdraw(&staged.output)?;
-                    return Err(error);
-                }
-            }
-        }
-        Ok((outlet.index, staged))
+        Err(self.trouble(place, error, &outputs, decided))
     }
 
     /// Takes back what the batch staged so far, and says what comes next.
@@ -495,6 +473,10 @@ enum Trouble {
     Refused,
     NoSpace(PipeError),
     Fatal(PipeError),
+}
+
+fn is_fatal(error: &SinkError) -> bool {
+    !matches!(error, SinkError::NoSpace { .. } | SinkError::Refused(_))
 }
 
 fn is_delivered(decided: &Decided, index: u32) -> bool {

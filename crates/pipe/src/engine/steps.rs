@@ -12,7 +12,8 @@ use super::decide::Decide;
 use super::leaving::Leaving;
 use super::outlet::{Outlet, OutletKind, Takes};
 use super::read::Read;
-use super::stage::{Stage, StagedOutlet};
+use super::stage::Stage;
+use super::staging::StagedOutlet;
 use super::{Parts, PipeError, Totals};
 use crate::prepare::Preparer;
 use crate::status::DeliveryStatus;
@@ -72,6 +73,7 @@ impl Steps {
                 dead_letters_max: parts.dead_letters_max,
                 clock: parts.clock,
                 status,
+                side_by_side: false,
                 rows: Vec::new(),
             },
             commit: Commit {

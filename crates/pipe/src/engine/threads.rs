@@ -128,7 +128,8 @@ pub fn run(parts: Parts, stop: &Stop) -> Result<Ended, PipeError> {
         drain_max: parts.drain_max,
         drain_began: Mutex::new(None),
     };
-    let steps = Steps::new(parts, &line.halt)?;
+    let mut steps = Steps::new(parts, &line.halt)?;
+    steps.stage.side_by_side = true;
     let (tokens, token_taker) = bounded(BATCHES_IN_FLIGHT_MAX);
     for _ in 0..BATCHES_IN_FLIGHT_MAX {
         let _ = tokens.send(());
