@@ -146,9 +146,9 @@ class Receiver:
         self.server.server_close()
 
 
-def served(options, folder, data, port):
+def served(options, folder, data, port, clock_ms):
     write(folder, "outage.yaml", OUTAGE % port)
-    write(folder, "clock", "0")
+    write(folder, "clock", str(clock_ms))
     process = subprocess.Popen(
         [options.onceflow, "serve", "outage.yaml", "--listen", "127.0.0.1:0", "--data-dir", data,
          "--shard-records-in-per-s", "0", "--test-clock", "clock"],
@@ -200,7 +200,7 @@ def outage(options, folder):
     port = 20000 + os.getpid() % 20000
     memory = []
     data = os.path.join(folder, "data-outage")
-    process, at = served(options, folder, data, port)
+    process, at = served(options, folder, data, port, 0)
     try:
         clock = [0]
         for _ in put(options, folder, at, events, options.minutes, clock):
@@ -224,13 +224,13 @@ def outage(options, folder):
 
     data = os.path.join(folder, "data-there")
     receiver = Receiver(port, events)
-    process, at = served(options, folder, data, port)
+    process, at = served(options, folder, data, port, clock[0])
     process.terminate()
     process.wait()
     # The same stream, read by a pipe whose sink is there from the start.
     shutil.copytree(os.path.join(folder, "data-outage", "broker"), os.path.join(data, "broker"),
                     dirs_exist_ok=True)
-    process, at = served(options, folder, data, port)
+    process, at = served(options, folder, data, port, clock[0])
     try:
         plain = catch_up(at, events, receiver)
     finally:

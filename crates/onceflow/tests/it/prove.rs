@@ -114,7 +114,6 @@ fn a_missing_sync_is_found() {
 #[test]
 fn publishing_before_the_commit_is_found() {
     is_found("publish_before_commit", "iot.yaml", &["twice:", "is gone"]);
-    is_found("publish_before_commit", "queues.yaml", &["twice:", "lost:"]);
 }
 
 #[test]

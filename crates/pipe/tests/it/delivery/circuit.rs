@@ -168,3 +168,54 @@ fn a_paused_pipe_gives_up_keys_that_another_one_waits_for() {
     assert!(!away.got().contains(&lines[2]), "P2");
     assert_eq!(state(&disk).imbalance(), []);
 }
+
+#[test]
+fn p3_duplicates_of_a_key_that_a_paused_pipe_gave_up_wait_with_it() {
+    let (first, second) = (doc("first"), doc("second"));
+    let disk = disk(4);
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let clock = TestClock::new(START_MS);
+    let lines: Vec<String> = [0, 1, 2, 2, 3, 4].map(|id| line(id, "a")).to_vec();
+    let (broker_one, broker_two) = (Broker::new(&lines), Broker::new(&lines[2..3]));
+    // All in one batch.
+    let mut one = world::open(&first, &broker_one, 6, &shared, &clock).unwrap();
+    let mut two = world::add(&one.ledger, &second, &broker_two, 6, &shared, &clock).unwrap();
+    let is_down = Arc::new(AtomicBool::new(true));
+    let down = Arc::clone(&is_down);
+    let away = Receiver::new(
+        move |_, _| {
+            if down.load(Ordering::SeqCst) { Say::Nothing } else { Say::Yes }
+        },
+    );
+    let busy = Receiver::new(|_, _| Say::NotNow);
+    let mut policy = policy(10_000);
+    policy.circuit.failures_max = 1;
+    one.parts.outlets[0] = away.outlet(0, "there", policy);
+    policy.circuit.failures_max = 10_000;
+    two.outlets[0] = busy.outlet(0, "there", policy);
+    let status = Arc::clone(&one.parts.status);
+    let (stop, other_stop) = (Stop::default(), Stop::default());
+    std::thread::scope(|scope| {
+        let (_end, _other_end) = (StopAtEnd(&stop), StopAtEnd(&other_stop));
+        let parts = one.parts;
+        let running = scope.spawn(|| threads::run(parts, &stop).unwrap());
+        until("it pauses", || {
+            status.delivery().is_some_and(|delivery| delivery.paused().is_some())
+        });
+        let _flow = Flow::of(&clock, 50);
+        let other = scope.spawn(|| threads::run(two, &other_stop).unwrap());
+        until("the other one has the key", || busy.tries(&lines[2]) > 0);
+        is_down.store(false, Ordering::SeqCst);
+        until("the rest of the batch is through", || broker_one.acked() >= 4);
+        assert_eq!(broker_one.acked(), 4, "nobody has the event yet, so it has no duplicates");
+        busy.now_says(|_, _| Say::Yes);
+        let other = other.join().unwrap();
+        assert_eq!(other.totals.outcomes[Outcome::Delivered.index()], 1);
+        let ended = running.join().unwrap();
+        assert!(ended.failure.is_none(), "{:?}", ended.failure);
+        assert_eq!(ended.totals.outcomes[Outcome::Delivered.index()], 4);
+        assert_eq!(ended.totals.outcomes[Outcome::Duplicate.index()], 2);
+    });
+    one.ledger.close().unwrap();
+    assert_eq!(state(&disk).imbalance(), []);
+}
