@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use event::sink::{Guarantee, Rows, Sink, SinkError, SinkState, Staged, StagedOutput};
 use event::source::Stop;
 use event::{Clock, Outcome, TestClock};
 use journal::Disk;
 use pipe::config::CircuitConfig;
-use pipe::engine::outlet::DeliveryPolicy;
+use pipe::engine::outlet::{DeliveryPolicy, Outlet, Takes};
 use pipe::engine::threads;
 use pipe::status::CircuitState;
 
@@ -169,8 +170,43 @@ fn a_paused_pipe_gives_up_keys_that_another_one_waits_for() {
     assert_eq!(state(&disk).imbalance(), []);
 }
 
+/// Has no room while it says so.
+struct Full(Arc<AtomicBool>);
+
+impl Sink for Full {
+    fn name(&self) -> &str {
+        "there"
+    }
+
+    fn guarantee(&self) -> Guarantee {
+        Guarantee::ExactlyOnce
+    }
+
+    fn open(&mut self, _: &SinkState) -> Result<StagedOutput, SinkError> {
+        Ok(StagedOutput::default())
+    }
+
+    fn stage(&mut self, _: &Rows<'_>) -> Result<Staged, SinkError> {
+        if self.0.load(Ordering::SeqCst) {
+            return Err(SinkError::NoSpace { what: "the test".into() });
+        }
+        Ok(Staged::nothing())
+    }
+
+    fn withdraw(&mut self, _: &StagedOutput) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
 #[test]
 fn p3_duplicates_of_a_key_that_a_paused_pipe_gave_up_wait_with_it() {
+    for is_full in [false, true] {
+        gives_up_a_key_with_its_duplicates(is_full);
+    }
+}
+
+/// The pipe pauses for a receiver that is down, or for room.
+fn gives_up_a_key_with_its_duplicates(is_full: bool) {
     let (first, second) = (doc("first"), doc("second"));
     let disk = disk(4);
     let shared: Arc<dyn Disk> = Arc::new(disk.clone());
@@ -190,7 +226,11 @@ fn p3_duplicates_of_a_key_that_a_paused_pipe_gave_up_wait_with_it() {
     let busy = Receiver::new(|_, _| Say::NotNow);
     let mut policy = policy(10_000);
     policy.circuit.failures_max = 1;
-    one.parts.outlets[0] = away.outlet(0, "there", policy);
+    one.parts.outlets[0] = if is_full {
+        Outlet::staged(Takes::Routed(0), Box::new(Full(Arc::clone(&is_down))))
+    } else {
+        away.outlet(0, "there", policy)
+    };
     policy.circuit.failures_max = 10_000;
     two.outlets[0] = busy.outlet(0, "there", policy);
     let status = Arc::clone(&one.parts.status);
