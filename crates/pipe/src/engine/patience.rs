@@ -48,6 +48,8 @@ pub(super) struct Pause<'a> {
     pub(super) leaving: &'a mut Leaving,
     pub(super) status: &'a DeliveryStatus,
     pub(super) clock: &'a Arc<dyn Clock>,
+    /// Somebody else has said already why it waits.
+    pub(super) is_said: bool,
 }
 
 impl Pause<'_> {
@@ -69,7 +71,9 @@ impl Pause<'_> {
                 return true;
             }
             if !said {
-                tracing::warn!(reason = why, "paused");
+                if !self.is_said {
+                    tracing::warn!(reason = why, "paused");
+                }
                 self.status.pause(why, self.clock.now_ms());
                 said = true;
             }

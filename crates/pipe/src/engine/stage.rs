@@ -106,8 +106,12 @@ impl Stage {
         why: &str,
         go: &mut dyn FnMut() -> bool,
     ) -> bool {
-        let mut pause =
-            Pause { leaving: &mut self.leaving, status: &self.status, clock: &self.clock };
+        let mut pause = Pause {
+            leaving: &mut self.leaving,
+            status: &self.status,
+            clock: &self.clock,
+            is_said: false,
+        };
         pause.wait(decided, patience, why, go)
     }
 
@@ -127,8 +131,12 @@ impl Stage {
         let mut work = self.known(decided);
         self.lanes_hold_back(decided, &lanes, &work);
         for courier in &mut self.couriers {
-            let mut pause =
-                Pause { leaving: &mut self.leaving, status: &self.status, clock: &self.clock };
+            let mut pause = Pause {
+                leaving: &mut self.leaving,
+                status: &self.status,
+                clock: &self.clock,
+                is_said: true,
+            };
             let delivered = courier.deliver(decided, &mut work, &lanes, patience, &mut pause);
             if let Err(GaveUp) = delivered {
                 let why = self.status.paused().map_or_else(String::new, |paused| paused.why);
