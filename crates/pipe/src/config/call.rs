@@ -1,9 +1,9 @@
 //! Builds what a call over HTTP is made of: of the `http` sink, and of `enrich`.
 
 use super::address;
-use super::http::{HttpAuth, HttpBody, HttpConfig};
 use super::problem::Problems;
 use super::section::{Section, Value};
+use super::{HttpAuth, HttpBody, HttpConfig};
 
 /// The `http` sink.
 pub(crate) fn sink(section: &Section, problems: &mut Problems<'_>) -> Option<HttpConfig> {

@@ -22,7 +22,6 @@ mod delivery;
 mod docs;
 mod enrich;
 mod envelope;
-mod http;
 mod keys;
 mod limits;
 mod pattern;
@@ -57,7 +56,6 @@ pub use self::delivery::{
 };
 pub use self::docs::docs_markdown;
 pub use self::envelope::{EnvelopeConfig, EnvelopeTime, ValidateConfig};
-pub use self::http::{HttpAuth, HttpBody, HttpConfig};
 pub use self::limits::{BatchConfig, LimitsConfig, RejectedConfig};
 pub use self::pipe::PipeConfig;
 pub use self::problem::{ConfigError, ConfigErrors};
@@ -72,6 +70,8 @@ pub use self::source::{
 };
 pub use self::test::{AlarmsConfig, Given, PipeTest};
 pub use self::transform::TransformConfig;
+pub use connect::http::{HttpAuth, HttpBody, HttpOptions as HttpConfig};
+
 pub use crate::stage::decode::DecodeStep;
 pub use crate::stage::time::TimeFormat;
 

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use event::path::FieldPath;
 
+use super::HttpConfig;
 use super::broker_name;
 use super::call;
 use super::dead_letter;
 use super::delivery::{CircuitConfig, DeadLetterConfig, PatternKind, RetryConfig};
 use super::envelope;
-use super::http::HttpConfig;
 use super::pattern;
 use super::place::Place;
 use super::problem::Problems;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use connect::archive::{ArchiveOptions, ArchiveSink};
 use connect::dead::{DeadQueue, DeadStore, DeadStoreOptions, LetterContext};
-use connect::http::{HttpAuth, HttpBody, HttpOptions, HttpSink};
+use connect::http::HttpSink;
 use connect::{FileSink, FileSinkOptions, RejectedOptions, RejectedSink, SpoolOptions, StdoutSink};
 use dedup::ledger::PipeLedger;
 use event::sink::Sink;
@@ -14,9 +14,7 @@ use lake::{By, StagingOptions, StagingSink};
 
 use super::{DEAD_SINK, REJECTED_SINK, Shared, source_name, to_usize};
 use crate::broker_parts;
-use crate::config::{
-    self, ArchiveConfig, DeadLetterConfig, HttpConfig, LakeTime, PipeConfig, SinkConfig, SinkKind,
-};
+use crate::config::{ArchiveConfig, DeadLetterConfig, LakeTime, PipeConfig, SinkConfig, SinkKind};
 use crate::engine::PipeError;
 use crate::engine::outlet::{DeliveryPolicy, Outlet, Takes};
 use crate::types::Types;
@@ -198,47 +196,11 @@ fn routed(
         SinkKind::Sqs(sqs) => broker_parts::queue_sink(sqs, identity, shared)?,
         SinkKind::Http(http) => {
             let policy = DeliveryPolicy { retry: sink.retry, circuit: sink.circuit };
-            let made = HttpSink::new(
-                &sink.name,
-                &identity.pipe,
-                &http_options(http),
-                Arc::clone(shared.clock),
-            );
+            let made = HttpSink::new(&sink.name, &identity.pipe, http, Arc::clone(shared.clock));
             let sink =
                 made.map_err(|error| PipeError::Config(format!("sink `{}`: {error}", sink.name)))?;
             return Ok(Outlet::delivers(Takes::Routed(number), Box::new(sink), policy));
         }
     };
     Ok(Outlet::staged(Takes::Routed(number), staged))
-}
-
-/// How `connect` calls what the config describes.
-pub(crate) fn http_options(config: &HttpConfig) -> HttpOptions {
-    HttpOptions {
-        url: config.url.clone(),
-        method: config.method.clone(),
-        headers: config.headers.clone(),
-        auth: match config.auth.clone() {
-            config::HttpAuth::None => HttpAuth::None,
-            config::HttpAuth::Basic { user, password } => HttpAuth::Basic { user, password },
-            config::HttpAuth::Bearer { token } => HttpAuth::Bearer { token },
-            config::HttpAuth::ApiKey { header, value } => HttpAuth::ApiKey { header, value },
-            config::HttpAuth::OAuth { token_url, client_id, client_secret, scope } => {
-                HttpAuth::OAuth { token_url, client_id, client_secret, scope }
-            }
-            config::HttpAuth::Hmac { header, secret } => HttpAuth::Hmac { header, secret },
-        },
-        calls_per_second_max: config.calls_per_second_max,
-        connections_max: config.connections_max,
-        timeout: config.timeout,
-        events_max: config.events_max,
-        bytes_max: config.bytes_max,
-        body: match config.body {
-            config::HttpBody::Array => HttpBody::Array,
-            config::HttpBody::Ndjson => HttpBody::Ndjson,
-        },
-        failures: config.failures.clone(),
-        idempotency_header: config.idempotency_header.clone(),
-        ca_file: config.ca_file.clone(),
-    }
 }

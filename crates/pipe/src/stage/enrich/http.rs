@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use connect::http::{HttpClient, HttpError, HttpRequest, NotAnswered};
-use connect::{HttpAuth, HttpBody, HttpOptions};
+use connect::http::{HttpBody, HttpClient, HttpError, HttpOptions, HttpRequest, NotAnswered};
 use event::Clock;
 use event::sink::Failure;
 use event::source::Stop;
 
 use super::call::Caller;
-use crate::config;
 
 /// An answer may be this many times as long as the question.
 const ANSWER_FACTOR_MAX: usize = 16;
@@ -23,10 +21,7 @@ pub(super) struct HttpCaller {
 }
 
 impl HttpCaller {
-    pub(super) fn new(
-        http: &config::HttpConfig,
-        clock: Arc<dyn Clock>,
-    ) -> Result<HttpCaller, HttpError> {
+    pub(super) fn new(http: &HttpOptions, clock: Arc<dyn Clock>) -> Result<HttpCaller, HttpError> {
         let client = HttpClient::new(&options(http), clock)?;
         let bytes_max = usize::try_from(http.bytes_max).unwrap_or(usize::MAX);
         let answer_bytes_max = bytes_max.saturating_mul(ANSWER_FACTOR_MAX).max(ANSWER_BYTES_MIN);
@@ -51,35 +46,9 @@ impl Caller for HttpCaller {
     }
 }
 
-fn options(http: &config::HttpConfig) -> HttpOptions {
-    HttpOptions {
-        url: http.url.clone(),
-        method: http.method.clone(),
-        headers: http.headers.clone(),
-        auth: auth(&http.auth),
-        calls_per_second_max: http.calls_per_second_max,
-        connections_max: http.connections_max,
-        timeout: http.timeout,
-        events_max: http.events_max,
-        bytes_max: http.bytes_max,
-        body: HttpBody::Array,
-        failures: None,
-        idempotency_header: None,
-        ca_file: http.ca_file.clone(),
-    }
-}
-
-fn auth(auth: &config::HttpAuth) -> HttpAuth {
-    match auth.clone() {
-        config::HttpAuth::None => HttpAuth::None,
-        config::HttpAuth::Basic { user, password } => HttpAuth::Basic { user, password },
-        config::HttpAuth::Bearer { token } => HttpAuth::Bearer { token },
-        config::HttpAuth::ApiKey { header, value } => HttpAuth::ApiKey { header, value },
-        config::HttpAuth::OAuth { token_url, client_id, client_secret, scope } => {
-            HttpAuth::OAuth { token_url, client_id, client_secret, scope }
-        }
-        config::HttpAuth::Hmac { header, secret } => HttpAuth::Hmac { header, secret },
-    }
+/// The answer is a list by itself, and a question may be asked twice.
+fn options(http: &HttpOptions) -> HttpOptions {
+    HttpOptions { body: HttpBody::Array, failures: None, idempotency_header: None, ..http.clone() }
 }
 
 #[cfg(test)]
@@ -117,7 +86,7 @@ mod tests {
     fn enricher(listener: &TcpListener) -> Enricher {
         let address = listener.local_addr().unwrap();
         let mut http = HttpConfig::new(format!("http://{address}/prices?x=1"));
-        http.auth = config::HttpAuth::Bearer { token: "secret".into() };
+        http.auth = crate::config::HttpAuth::Bearer { token: "secret".into() };
         http.events_max = 10;
         let from = EnrichFrom::Http {
             http: Box::new(http),
