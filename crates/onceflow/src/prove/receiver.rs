@@ -96,14 +96,16 @@ impl Receiver {
         let mut reading = BufReader::new(reading);
         let mut caller = caller;
         while let Some(call) = Call::read(&mut reading) {
-            if !self.answer(&call, &mut caller) {
+            // Of when it came: one that is answered late was still sent in the era before.
+            let era = self.0.era.load(Ordering::Relaxed);
+            if !self.answer(&call, era, &mut caller) {
                 return;
             }
         }
     }
 
     /// Whether the connection goes on.
-    fn answer(&self, call: &Call, caller: &mut TcpStream) -> bool {
+    fn answer(&self, call: &Call, era: u64, caller: &mut TcpStream) -> bool {
         let number = self.0.calls.fetch_add(1, Ordering::Relaxed);
         let wrong = if self.0.misbehaves.load(Ordering::Relaxed) { number % 10 } else { 9 };
         if wrong < 6 {
@@ -119,25 +121,24 @@ impl Receiver {
             3 => false, // reset without an answer, and without having taken it
             4 => {
                 // Taken, but the caller doesn't hear of it.
-                self.take(call);
+                self.take(call, era);
                 false
             }
             5 => {
                 std::thread::sleep(TOO_LATE);
-                self.take(call);
+                self.take(call, era);
                 answer(caller, "200 OK")
             }
             _ => {
-                self.take(call);
+                self.take(call, era);
                 answer(caller, "200 OK")
             }
         }
     }
 
-    fn take(&self, call: &Call) {
+    fn take(&self, call: &Call, era: u64) {
         let mut taken = self.0.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let number = self.0.calls.load(Ordering::Relaxed);
-        let era = self.0.era.load(Ordering::Relaxed);
         // Without a key every call is one of its own.
         let key = call.key.clone().unwrap_or_else(|| format!("call {number}"));
         taken.entry(call.path.clone()).or_default().insert((era, key, call.body.clone()));
@@ -212,4 +213,30 @@ fn events(body: &[u8]) -> Vec<Row> {
     }
     let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     lines.map(<[u8]>::to_vec).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A call that is answered late would count in two eras: in its own by its repetition, and in
+    /// the next by itself.
+    #[test]
+    fn a_call_belongs_to_the_era_in_which_it_came() {
+        let receiver = Receiver::start().unwrap();
+        let mut caller = TcpStream::connect(receiver.at()).unwrap();
+        let call = b"POST /a HTTP/1.1\r\nidempotency-key: k\r\ncontent-length: 3\r\n\r\n{}\n";
+        receiver.0.calls.store(5, Ordering::Relaxed); // the answer that comes late
+        receiver.misbehave(true);
+        caller.write_all(call).unwrap();
+        while receiver.0.failed.load(Ordering::Relaxed) == 0 {
+            std::thread::yield_now();
+        }
+        receiver.forget_keys();
+        let mut answer = [0; 12];
+        caller.read_exact(&mut answer).unwrap();
+        receiver
+            .take(&Call { path: "/a".into(), key: Some("k".into()), body: b"{}\n".to_vec() }, 0);
+        assert_eq!(receiver.rows("/a").len(), 1);
+    }
 }
