@@ -35,6 +35,7 @@ fn declaration() -> PipeDeclaration {
             options: ScopeOptions::default(),
         }),
         config_fingerprint: 1,
+        store: None,
     }
 }
 
@@ -101,7 +102,7 @@ fn main() {
         let mut events = batch(number);
         let number = BatchNumber(number);
         let begun = Now::read();
-        pipe.reserve(number, &mut events);
+        pipe.reserve(number, &mut events).unwrap();
         reserve.push(begun.elapsed());
         let settlement = Settlement {
             number,

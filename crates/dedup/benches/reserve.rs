@@ -171,6 +171,7 @@ fn load(keys: u64) {
         window_ms: DAY_MS,
         body_hash: of,
         state: KeyState::Delivered,
+        by: Default::default(),
     };
     let list: Vec<CommittedKey> = (0..keys).map(committed).collect();
     let mut scope = Scope::new(ScopeOptions::default());

@@ -19,4 +19,5 @@ mod record;
 mod run;
 pub mod scope;
 pub mod state;
+pub mod store;
 mod sync_points;

@@ -207,6 +207,17 @@ pub trait Spilled: Send + Sync + std::fmt::Debug {
     fn read_at(&self, offset: u64, into: &mut [u8]) -> std::io::Result<usize>;
 }
 
+/// What an event is a duplicate of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DuplicateOf {
+    /// Index of the duplicate in [`Batch::events`].
+    pub event: u32,
+    /// The original's recorded time; ms since the Unix epoch.
+    pub recorded_ms: i64,
+    /// Whether its body is another one.
+    pub other_body: bool,
+}
+
 /// The events that one commit settles.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
@@ -233,6 +244,8 @@ pub struct Batch {
     pub spilled: Vec<(u32, std::sync::Arc<dyn Spilled>)>,
     /// Attributes of the events that have some, by event index, ascending.
     pub attributes: Vec<(u32, Attributes)>,
+    /// What those with [`Fate::Duplicate`] are duplicates of; by event index, ascending.
+    pub duplicates: Vec<DuplicateOf>,
     /// Events that the source's retention removed before they were read (P1); their positions are
     /// within the ranges of the extents. Counted once, outside the balance.
     pub expired: u64,

@@ -20,7 +20,7 @@ pub mod replay;
 pub mod sink;
 pub mod source;
 
-pub use batch::{Batch, Event, Extent, Rejection, Span};
+pub use batch::{Batch, DuplicateOf, Event, Extent, Rejection, Span};
 pub use clock::{Clock, SystemClock, TestClock};
 pub use death::{Attempt, Death};
 pub use ids::{BatchNumber, Epoch, LedgerId};

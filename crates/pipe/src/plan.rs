@@ -194,6 +194,7 @@ fn declaration(config: &PipeConfig) -> PipeDeclaration {
         sinks: outlets::names(config),
         scope: config.dedup.as_ref().map(scope),
         config_fingerprint: config.fingerprint,
+        store: None,
     }
 }
 

@@ -154,6 +154,7 @@ mod tests {
             window_ms: 9,
             body_hash: i,
             state: KeyState::Delivered,
+            by: Default::default(),
         };
         let keys: Vec<CommittedKey> = (0..1000).map(key).collect();
         let mut expected = keys.clone();

@@ -69,6 +69,8 @@ pub struct PipeDeclaration {
     pub scope: Option<ScopeDeclaration>,
     /// Fingerprint of the config (the plan of DESIGN §3).
     pub config_fingerprint: u64,
+    /// The store that its scope's keys are in, where workers share one; `None`: this ledger.
+    pub store: Option<std::sync::Arc<dyn crate::store::Store>>,
 }
 
 /// A scope as a pipe's config declares it.

@@ -15,7 +15,9 @@ use super::scope_cell::ScopeCell;
 use super::{Ledger, Left, LetterChange, PipeDeclaration, Settlement};
 use crate::error::LedgerError;
 use crate::record::{BatchHead, BatchRecord, FilesRecord, Record, Scratch};
-use crate::scope::{CommittedKey, KeyState, PipeId, Reserved, SourceId, Superseding, mask};
+use crate::scope::{
+    CommittedBy, CommittedKey, KeyState, PipeId, Reserved, SourceId, Superseding, mask,
+};
 use crate::state::{Letter, LetterKey, LetterOp, ParkedEvent, PipeState, ScopeState, SinkRecord};
 
 /// Of the encoding of the keys that the scope's definition names.
@@ -135,17 +137,21 @@ impl PipeLedger {
 
     /// Decides every event whose fate is undecided, see [`crate::scope::Scope::reserve`]. Without
     /// a scope every such event is delivered.
-    pub fn reserve(&self, number: BatchNumber, batch: &mut Batch) -> Reserved {
+    ///
+    /// # Errors
+    /// [`LedgerError`]: keys couldn't be looked up (a key run is damaged or can't be read, the
+    /// shared store refuses). The batch is undecided as before.
+    pub fn reserve(&self, number: BatchNumber, batch: &mut Batch) -> Result<Reserved, LedgerError> {
         self.narrow_replays(batch);
         let Some(cell) = self.cell() else {
             let undecided = |event: &&mut Event| event.fate == Fate::Undecided;
             batch.events.iter_mut().filter(undecided).for_each(|event| event.fate = Fate::Deliver);
             self.decided_last.store(number.0, Ordering::Release);
-            return Reserved::default();
+            return Ok(Reserved::default());
         };
         let now_ms = self.core().clock.now_ms();
         let source = SourceId(self.declared.source);
-        cell.with(|scope| {
+        Ok(cell.with(|scope| {
             let reserved = scope.reserve(self.pipe_id(), source, number, batch, now_ms);
             // Replays are of another source, which has none.
             let own = |(of, _): &(SourceId, i64)| *of == source && batch.replay.is_none();
@@ -156,7 +162,7 @@ impl PipeLedger {
             lock(&self.decided).push_back(decided);
             self.decided_last.store(number.0, Ordering::Release);
             reserved
-        })
+        }))
     }
 
     /// Replayed events go only where they may, and where their letter isn't held already.
@@ -441,7 +447,7 @@ impl Drop for PipeLedger {
     }
 }
 
-/// The key that a batch's record keeps of an event.
+/// The key that a batch's record keeps of an event. Who committed it, the record's head says.
 fn key(event: &Event) -> Option<CommittedKey> {
     (event.fate == Fate::Deliver && event.window_ms >= 0).then_some(CommittedKey {
         key: event.key,
@@ -449,6 +455,7 @@ fn key(event: &Event) -> Option<CommittedKey> {
         window_ms: event.window_ms,
         body_hash: event.body_hash,
         state: KeyState::Delivered,
+        by: CommittedBy::default(),
     })
 }
 

@@ -6,7 +6,7 @@
 
 use super::column::{self, Column};
 use super::cursor::{Cursor, Decoded, put_u64};
-use crate::scope::{CommittedKey, DeadState, KeyState};
+use crate::scope::{CommittedBy, CommittedKey, DeadState, KeyState};
 
 /// Bytes of a key and its body hash.
 const ROW_BYTES: usize = 24;
@@ -91,7 +91,8 @@ pub(crate) fn decode(
         let key = row.u128()?;
         let body_hash = u64::from_le_bytes(row.array()?);
         let state = KeyState::Delivered;
-        keys.push(CommittedKey { key, recorded_ms, window_ms, body_hash, state });
+        let by = CommittedBy::default();
+        keys.push(CommittedKey { key, recorded_ms, window_ms, body_hash, state, by });
     }
     let mut at = first;
     while at < keys.len() {
@@ -163,6 +164,7 @@ pub(crate) mod tests {
                 window_ms,
                 body_hash,
                 state,
+                by: CommittedBy::default(),
             },
         )
     }
@@ -195,6 +197,7 @@ pub(crate) mod tests {
             window_ms: [300_000, 600_000][i as usize % 2],
             body_hash: i,
             state: KeyState::Delivered,
+            by: CommittedBy::default(),
         };
         let mut out = Vec::new();
         encode(&mut out, &mut Scratch::default(), 65_536, (0..65_536).map(key));

@@ -36,7 +36,14 @@ mod tests {
     use crate::scope::KeyState;
 
     fn key(recorded_ms: i64, window_ms: i64) -> CommittedKey {
-        CommittedKey { key: 1, recorded_ms, window_ms, body_hash: 0, state: KeyState::Delivered }
+        CommittedKey {
+            key: 1,
+            recorded_ms,
+            window_ms,
+            body_hash: 0,
+            state: KeyState::Delivered,
+            by: Default::default(),
+        }
     }
 
     #[test]

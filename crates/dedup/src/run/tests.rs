@@ -20,6 +20,7 @@ fn key(i: u64) -> CommittedKey {
         window_ms: [600_000, 900_000][i as usize % 2],
         body_hash: i,
         state: KeyState::Delivered,
+        by: Default::default(),
     }
 }
 

@@ -36,6 +36,17 @@ pub struct CommittedKey {
     pub body_hash: u64,
     /// What became of the event.
     pub state: KeyState,
+    /// The pipe and batch that committed it.
+    pub by: CommittedBy,
+}
+
+/// Who committed a key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CommittedBy {
+    /// The pipe, by number in the ledger.
+    pub pipe: u16,
+    /// Its batch; 0 where it isn't known (a key of a run of format 1).
+    pub batch: event::BatchNumber,
 }
 
 impl CommittedKey {

@@ -19,7 +19,7 @@ mod times;
 mod waiters;
 
 pub use crate::index::WINDOWS_MAX;
-pub use committed::{CommittedKey, DeadState, FOREVER_MS, KeyState};
+pub use committed::{CommittedBy, CommittedKey, DeadState, FOREVER_MS, KeyState};
 pub(crate) use dead::mask;
 pub use ids::{PipeId, SourceId};
 pub use options::{DedupClock, LatePolicy, OnDuplicateOfDead, ScopeOptions};

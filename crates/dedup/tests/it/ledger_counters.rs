@@ -17,7 +17,7 @@ fn p4_an_event_that_vanishes_between_two_stages_is_an_imbalance_for_good() {
         let ledger = open(&disk).unwrap();
         let pipe = app(&ledger).unwrap();
         let mut events = batch(&[1, 2, 3], 0, NOW_MS);
-        pipe.reserve(BatchNumber(1), &mut events);
+        pipe.reserve(BatchNumber(1), &mut events).unwrap();
         let mut settlement = settlement(BatchNumber(1), &events, Vec::new());
         settlement.counters.minutes[0].1.outcomes[0] -= 1;
         pipe.commit(&settlement).wait().unwrap();
@@ -69,7 +69,7 @@ fn p6_types_past_the_limit_count_as_other() {
         for (number, name) in (1..).zip(["a", "b", "c", "d", "e", "a"]) {
             let mut events = batch(&[number.into()], number, NOW_MS);
             let number = BatchNumber(number);
-            pipe.reserve(number, &mut events);
+            pipe.reserve(number, &mut events).unwrap();
             let mut settlement = settlement(number, &events, Vec::new());
             settlement.counters.types[0].0 = name.into();
             pipe.commit(&settlement).wait().unwrap();
@@ -115,7 +115,7 @@ fn commit_with_loss(pipe: &dedup::ledger::PipeLedger, number: u64, now_ms: i64, 
     let keys = [1, 2, 3].map(|key| u128::from(number) << 8 | key);
     let mut events = batch(&keys, number * 3, now_ms);
     let number = BatchNumber(number);
-    pipe.reserve(number, &mut events);
+    pipe.reserve(number, &mut events).unwrap();
     let mut settlement = settlement(number, &events, Vec::new());
     settlement.counters.minutes[0].1.outcomes[0] -= lost;
     pipe.commit(&settlement).wait().unwrap();

@@ -47,7 +47,7 @@ fn kill(batch: &mut Batch) {
 fn die(pipe: &PipeLedger, key: u128, deterministic: bool, sinks: u64) {
     let number = pipe.next_batch();
     let mut events = copy(key, 1, NOW_MS);
-    pipe.reserve(number, &mut events);
+    pipe.reserve(number, &mut events).unwrap();
     assert_eq!(events.events[0].fate, Fate::Deliver);
     kill(&mut events);
     let mut settlement = settlement(number, &events, Vec::new());
@@ -58,7 +58,7 @@ fn die(pipe: &PipeLedger, key: u128, deterministic: bool, sinks: u64) {
 /// What would become of a copy; nothing stays reserved.
 fn try_copy(pipe: &PipeLedger, mut batch: Batch) -> (Fate, u64, bool) {
     let number = BatchNumber(pipe.next_batch().0 + 1_000);
-    pipe.reserve(number, &mut batch);
+    pipe.reserve(number, &mut batch).unwrap();
     pipe.release(number, &batch);
     let event = batch.events[0];
     (event.fate, event.routes, event.marks.has(Marks::COPY_OF_DEAD))
@@ -66,7 +66,7 @@ fn try_copy(pipe: &PipeLedger, mut batch: Batch) -> (Fate, u64, bool) {
 
 fn deliver(pipe: &PipeLedger, mut batch: Batch) -> Fate {
     let number = pipe.next_batch();
-    pipe.reserve(number, &mut batch);
+    pipe.reserve(number, &mut batch).unwrap();
     pipe.commit(&settlement(number, &batch, Vec::new())).wait().unwrap();
     batch.events[0].fate
 }
@@ -205,7 +205,7 @@ fn p5_a_replay_goes_where_it_lacks_keeps_its_time_and_ends_its_letter() {
         let number = pipe.next_batch();
         let mut again = replay(7, 7, Some(NOW_MS), 0b011);
         again.events[0].event_ms = NOW_MS + 5 * HOUR_MS;
-        pipe.reserve(number, &mut again);
+        pipe.reserve(number, &mut again).unwrap();
         let event = again.events[0];
         assert_eq!((event.fate, event.recorded_ms, event.routes), (Fate::Deliver, NOW_MS, 0b010));
         assert!(event.marks.has(Marks::REPLAYED) && !event.marks.has(Marks::LATE));
@@ -241,7 +241,7 @@ fn p2_a_replay_is_a_duplicate_once_a_copy_was_delivered_however_long_ago() {
         assert_eq!(runs.iter().map(|run| run.count).sum::<u64>(), 1, "{runs:?}");
         let number = pipe.next_batch();
         let mut again = replay(7, 7, Some(NOW_MS), ALL);
-        pipe.reserve(number, &mut again);
+        pipe.reserve(number, &mut again).unwrap();
         assert_eq!(again.events[0].fate, Fate::Duplicate, "restarts: {restarts}");
         pipe.commit(&settled(number, &again, 7)).wait().unwrap();
         assert_eq!(pipe.letters_open(), 0);
@@ -254,7 +254,7 @@ fn p2_a_copy_that_is_withdrawn_supersedes_nothing() {
     die(&pipe, 7, false, 0);
     let number = pipe.next_batch();
     let mut events = copy(7, 1, NOW_MS);
-    pipe.reserve(number, &mut events);
+    pipe.reserve(number, &mut events).unwrap();
     kill(&mut events);
     let mut dies_too = settlement(number, &events, Vec::new());
     dies_too.letters = vec![LetterChange::Add { id: 70, event: 0, deterministic: false, sinks: 0 }];
@@ -268,10 +268,10 @@ fn a_copy_in_flight_holds_the_key_and_its_letter_cannot_be_replayed_past_it() {
     let (_ledger, pipe) = start(&SimDisk::new(1));
     die(&pipe, 7, false, 0);
     let mut admitted = copy(7, 1, NOW_MS);
-    pipe.reserve(pipe.next_batch(), &mut admitted);
+    pipe.reserve(pipe.next_batch(), &mut admitted).unwrap();
     assert_eq!(admitted.events[0].fate, Fate::Deliver);
     let mut again = replay(7, 7, Some(NOW_MS), ALL);
-    pipe.reserve(pipe.next_batch().next(), &mut again);
+    pipe.reserve(pipe.next_batch().next(), &mut again).unwrap();
     assert_eq!(again.events[0].fate, Fate::Duplicate);
 }
 
@@ -281,7 +281,7 @@ fn a_replay_without_time_goes_without_dedup() {
     assert_eq!(deliver(&pipe, copy(7, 1, NOW_MS)), Fate::Deliver);
     let number = pipe.next_batch();
     let mut again = replay(1, 7, None, 0b100);
-    pipe.reserve(number, &mut again);
+    pipe.reserve(number, &mut again).unwrap();
     let event = again.events[0];
     assert_eq!((event.fate, event.routes), (Fate::Deliver, 0b100));
     pipe.commit(&settled(number, &again, 1)).wait().unwrap();
@@ -305,7 +305,7 @@ fn p4_replays_are_a_source_of_their_own() {
         for id in [7, 8] {
             let number = pipe.next_batch();
             let mut again = replay(id, 7, Some(NOW_MS), ALL);
-            pipe.reserve(number, &mut again);
+            pipe.reserve(number, &mut again).unwrap();
             let mut settlement = settled(number, &again, id);
             settlement.counters.minutes[0].1.received += 1;
             settlement.counters.in_flight[0].1 += id as u64 - 6;
@@ -342,7 +342,7 @@ fn a_pipe_without_dedup_has_letters_without_keys() {
     die(&pipe, 7, true, 0b010);
     assert_eq!(pipe.letters()[&7].key, None);
     let mut again = replay(7, 7, Some(NOW_MS), ALL);
-    pipe.reserve(pipe.next_batch(), &mut again);
+    pipe.reserve(pipe.next_batch(), &mut again).unwrap();
     assert_eq!((again.events[0].fate, again.events[0].routes), (Fate::Deliver, 0b101));
 }
 
@@ -351,7 +351,7 @@ fn a_letter_of_an_event_that_lives_is_refused() {
     let (_ledger, pipe) = start(&SimDisk::new(1));
     let number = pipe.next_batch();
     let mut events = copy(7, 1, NOW_MS);
-    pipe.reserve(number, &mut events);
+    pipe.reserve(number, &mut events).unwrap();
     for event in [0, 5] {
         let mut wrong = settlement(number, &events, Vec::new());
         wrong.letters = vec![LetterChange::Add { id: 1, event, deterministic: true, sinks: 0 }];
@@ -365,7 +365,7 @@ fn p3_a_withdrawn_batch_lets_go_of_what_died_in_it() {
     let (_ledger, pipe) = start(&SimDisk::new(1));
     let number = pipe.next_batch();
     let mut events = copy(7, 1, NOW_MS);
-    pipe.reserve(number, &mut events);
+    pipe.reserve(number, &mut events).unwrap();
     kill(&mut events);
     pipe.release(number, &events);
     assert_eq!(deliver(&pipe, copy(7, 1, NOW_MS)), Fate::Deliver);
@@ -377,7 +377,7 @@ fn p2_the_letter_of_a_copy_that_dies_too_knows_all_sinks_that_hold_the_body() {
     die(&pipe, 7, false, 0b001);
     let dies_again = |mut events: Batch, id: u128, ends: Option<u128>| {
         let number = pipe.next_batch();
-        pipe.reserve(number, &mut events);
+        pipe.reserve(number, &mut events).unwrap();
         assert_eq!(events.events[0].fate, Fate::Deliver);
         kill(&mut events);
         let mut dies = settlement(number, &events, Vec::new());

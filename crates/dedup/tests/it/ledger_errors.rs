@@ -136,7 +136,7 @@ fn recorded_time_never_runs_backwards_over_a_restart() {
     let ledger = open_with(&disk, &clock, options()).unwrap();
     let pipe = app(&ledger).unwrap();
     let mut events = batch(&[1000], 60, NOW_MS - 200_000);
-    pipe.reserve(pipe.next_batch(), &mut events);
+    pipe.reserve(pipe.next_batch(), &mut events).unwrap();
     assert_eq!(events.events[0].recorded_ms, NOW_MS);
 }
 
@@ -153,7 +153,7 @@ fn recorded_time_is_remembered_where_only_duplicates_came_later() {
     let ledger = open(&disk).unwrap();
     let pipe = app(&ledger).unwrap();
     let mut events = batch(&[1000], 61, NOW_MS);
-    pipe.reserve(pipe.next_batch(), &mut events);
+    pipe.reserve(pipe.next_batch(), &mut events).unwrap();
     assert_eq!(events.events[0].recorded_ms, NOW_MS + 100_000);
 }
 

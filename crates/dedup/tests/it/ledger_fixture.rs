@@ -46,7 +46,7 @@ fn write(dir: &Path) {
     {
         let mut events = batch(&keys, first, NOW_MS + 1_000);
         let number = BatchNumber(number);
-        pipe.reserve(number, &mut events);
+        pipe.reserve(number, &mut events).unwrap();
         let mut settlement = settlement(number, &events, vec![(0, staged(name, len, finished))]);
         settlement.message_ids =
             vec![MessageIdChange::Add { id: number.0.into(), until_ms: i64::MAX }];
@@ -138,7 +138,7 @@ fn open_for_letters(dir: &Path) -> Arc<Ledger> {
 fn commit_dead(pipe: &PipeLedger, first: u64, more: impl FnOnce(&mut Settlement<'_>)) {
     let number = pipe.next_batch();
     let mut events = batch(&[u128::from(first), 2000, 1000 + u128::from(first)], first, NOW_MS);
-    pipe.reserve(number, &mut events);
+    pipe.reserve(number, &mut events).unwrap();
     events.kill(2, Death::default());
     let mut settlement = settlement(number, &events, Vec::new());
     let (id, deterministic) = (first.into(), first.is_multiple_of(20));
@@ -162,7 +162,7 @@ fn write_with_letters(dir: &Path) {
     let replayed = Replayed { letter: Some(20), recorded_ms: Some(NOW_MS), ..Replayed::default() };
     again.replay = Some(Box::new(Replay { id: "r".into(), events: vec![replayed] }));
     let number = pipe.next_batch();
-    pipe.reserve(number, &mut again);
+    pipe.reserve(number, &mut again).unwrap();
     let mut replay = settlement(number, &again, Vec::new());
     replay.letters = vec![LetterChange::Remove { id: 20 }];
     pipe.commit(&replay).wait().unwrap();

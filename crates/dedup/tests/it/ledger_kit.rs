@@ -52,6 +52,7 @@ pub(crate) fn declaration(pipe: &str, scope: &str, clock: DedupClock) -> PipeDec
             options: scope_options(clock),
         }),
         config_fingerprint: 99,
+        store: None,
     }
 }
 
@@ -154,7 +155,7 @@ pub(crate) fn send(
 ) -> Result<Vec<Fate>, LedgerError> {
     let number = pipe.next_batch();
     let mut batch = batch(keys, first, now_ms);
-    pipe.reserve(number, &mut batch);
+    pipe.reserve(number, &mut batch).unwrap();
     pipe.commit(&settlement(number, &batch, Vec::new())).wait()?;
     Ok(batch.events.iter().map(|event| event.fate).collect())
 }
@@ -163,7 +164,7 @@ pub(crate) fn send(
 pub(crate) fn begin(pipe: &PipeLedger, number: u64, keys: &[u128], first: u64) -> PendingCommit {
     let number = BatchNumber(number);
     let mut batch = batch(keys, first, NOW_MS);
-    pipe.reserve(number, &mut batch);
+    pipe.reserve(number, &mut batch).unwrap();
     pipe.commit(&settlement(number, &batch, Vec::new()))
 }
 
@@ -171,7 +172,7 @@ pub(crate) fn begin(pipe: &PipeLedger, number: u64, keys: &[u128], first: u64) -
 pub(crate) fn probe(pipe: &PipeLedger, keys: &[u128], now_ms: i64) -> Vec<Fate> {
     let number = BatchNumber(pipe.next_batch().0 + 1_000);
     let mut batch = batch(keys, 1 << 40, now_ms);
-    pipe.reserve(number, &mut batch);
+    pipe.reserve(number, &mut batch).unwrap();
     pipe.release(number, &batch);
     batch.events.iter().map(|event| event.fate).collect()
 }

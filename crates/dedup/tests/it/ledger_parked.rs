@@ -56,16 +56,16 @@ fn p3_duplicates_wait_for_a_parked_event_after_a_restart() {
     assert_eq!(restored, [first.clone(), second.clone(), keyless], "by time of receipt");
 
     let mut duplicate = batch(&[7, 8], 100, NOW_MS - 100_000);
-    pipe.reserve(BatchNumber(2), &mut duplicate);
+    pipe.reserve(BatchNumber(2), &mut duplicate).unwrap();
     let fates = duplicate.events.iter().map(|event| event.fate).collect::<Vec<_>>();
     assert_eq!(fates, [Fate::Waits, Fate::Deliver], "whenever it was received");
     let mut late = again(&second);
-    pipe.reserve(BatchNumber(2), &mut late);
+    pipe.reserve(BatchNumber(2), &mut late).unwrap();
     assert_eq!(late.events[0].fate, Fate::Waits, "the first goes first");
 
     // It dies: it counts in the minute of its receipt.
     let mut gone = again(&first);
-    pipe.reserve(BatchNumber(2), &mut gone);
+    pipe.reserve(BatchNumber(2), &mut gone).unwrap();
     assert_eq!((gone.events[0].fate, gone.events[0].recorded_ms), (Fate::Deliver, NOW_MS - 90_000));
     let mut settles = settlement(BatchNumber(2), &gone, Vec::new());
     settles.parked = vec![ParkedChange::Remove { id: 3 }];
@@ -76,9 +76,9 @@ fn p3_duplicates_wait_for_a_parked_event_after_a_restart() {
     let source = &ledger.state().sources[0];
     assert_eq!(source.minutes[&MinuteBucket::of(first.received_ms)].settled(), 2);
     assert_balanced(&ledger.state());
-    pipe.reserve(BatchNumber(3), &mut duplicate);
+    pipe.reserve(BatchNumber(3), &mut duplicate).unwrap();
     let mut late = again(&second);
-    pipe.reserve(BatchNumber(3), &mut late);
+    pipe.reserve(BatchNumber(3), &mut late).unwrap();
     assert_eq!(late.events[0].fate, Fate::Duplicate);
     drop((pipe, ledger));
     let ledger = open(&disk).unwrap();

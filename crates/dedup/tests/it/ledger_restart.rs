@@ -64,7 +64,7 @@ fn an_event_without_window_is_delivered_and_not_remembered() {
     let pipe = app(&ledger).unwrap();
     let mut batch = batch(&[5], 0, NOW_MS);
     batch.events[0].window_ms = -1;
-    pipe.reserve(BatchNumber(1), &mut batch);
+    pipe.reserve(BatchNumber(1), &mut batch).unwrap();
     pipe.commit(&settlement(BatchNumber(1), &batch, Vec::new())).wait().unwrap();
     assert_eq!(ledger.state().scopes[0].keys_committed, 0);
     assert_eq!(probe(&pipe, &[5], NOW_MS), [Fate::Deliver]);
@@ -149,7 +149,7 @@ fn what_was_published_is_recorded_with_the_next_record_or_at_close() {
         for (number, finished) in [(1, false), (2, true)] {
             let mut events = batch(&[number.into()], number - 1, NOW_MS);
             let number = BatchNumber(number);
-            pipe.reserve(number, &mut events);
+            pipe.reserve(number, &mut events).unwrap();
             let staged = vec![(0, output("a", 8 * number.0, finished))];
             pipe.commit(&settlement(number, &events, staged)).wait().unwrap();
             pipe.published("out", BatchNumber(1));
@@ -176,7 +176,7 @@ fn what_is_published_and_not_recorded_is_published_again() {
         let ledger = open(&disk).unwrap();
         let pipe = app(&ledger).unwrap();
         let mut events = batch(&[1], 0, NOW_MS);
-        pipe.reserve(BatchNumber(1), &mut events);
+        pipe.reserve(BatchNumber(1), &mut events).unwrap();
         let staged = vec![(0, StagedOutput { files: Vec::new(), note: b"n".to_vec() })];
         pipe.commit(&settlement(BatchNumber(1), &events, staged)).wait().unwrap();
         pipe.published("out", BatchNumber(1));
@@ -226,7 +226,7 @@ fn what_was_in_flight_is_returned_in_its_minute_and_parked_events_stay() {
         let ledger = open(&disk).unwrap();
         let pipe = app(&ledger).unwrap();
         let mut events = batch(&[1, 2], 0, NOW_MS);
-        pipe.reserve(BatchNumber(1), &mut events);
+        pipe.reserve(BatchNumber(1), &mut events).unwrap();
         let mut settlement = settlement(BatchNumber(1), &events, Vec::new());
         settlement.parked = vec![ParkedChange::Add(Box::new(crate::ledger_records::parked(3)))];
         settlement.counters.minutes[0].1.received += 4;

@@ -37,7 +37,7 @@ fn p7_a_commit_without_room_applies_nothing_and_may_be_made_again() {
     let pipe = app(&ledger).unwrap();
     let before = ledger.state();
     let mut big = batch(&keys(100..1100), 1, NOW_MS);
-    pipe.reserve(BatchNumber(2), &mut big);
+    pipe.reserve(BatchNumber(2), &mut big).unwrap();
     let commit = || pipe.commit(&settlement(BatchNumber(2), &big, Vec::new())).wait();
     for _ in 0..3 {
         assert!(commit().unwrap_err().is_disk_full());
@@ -84,8 +84,8 @@ fn p7_both_batches_commit_once_there_is_room() {
     let (disk, ledger) = full();
     let pipe = app(&ledger).unwrap();
     let (mut big, mut small) = (batch(&keys(100..1100), 1, NOW_MS), batch(&[7, 100], 1001, NOW_MS));
-    pipe.reserve(BatchNumber(2), &mut big);
-    pipe.reserve(BatchNumber(3), &mut small);
+    pipe.reserve(BatchNumber(2), &mut big).unwrap();
+    pipe.reserve(BatchNumber(3), &mut small).unwrap();
     assert_eq!(small.events[1].fate, Fate::Duplicate, "of a batch that isn't committed yet");
     let begin = |number, batch| pipe.commit(&settlement(BatchNumber(number), batch, Vec::new()));
     assert!(begin(2, &big).wait().unwrap_err().is_disk_full());

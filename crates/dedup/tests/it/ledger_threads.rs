@@ -49,7 +49,7 @@ fn drive(ledger: &Arc<Ledger>, pipe: u64) -> u64 {
             sent.extend(keys(pipe, number));
         }
         let mut events = batch(&sent, number << 32, NOW_MS);
-        handle.reserve(BatchNumber(number), &mut events);
+        handle.reserve(BatchNumber(number), &mut events).unwrap();
         waiting = events.events.iter().filter(|e| e.fate == Fate::Waits).map(|e| e.key).collect();
         let waits = |event: &event::Event| event.fate == Fate::Deliver;
         delivered += events.events.iter().filter(|event| waits(event)).count() as u64;
@@ -102,13 +102,13 @@ fn p3_a_duplicate_of_an_event_in_flight_elsewhere_waits_until_that_is_durable() 
     let a = ledger.pipe(declaration("a", "s", DedupClock::Received)).unwrap();
     let b = ledger.pipe(declaration("b", "s", DedupClock::Received)).unwrap();
     let (mut of_a, mut of_b) = (batch(&[1, 2], 0, NOW_MS), batch(&[1, 2], 0, NOW_MS));
-    a.reserve(BatchNumber(1), &mut of_a);
-    b.reserve(BatchNumber(1), &mut of_b);
+    a.reserve(BatchNumber(1), &mut of_a).unwrap();
+    b.reserve(BatchNumber(1), &mut of_b).unwrap();
     assert_eq!(of_b.events[0].fate, Fate::Waits);
     let wakeups = b.wakeups();
     a.commit(&settlement(BatchNumber(1), &of_a, Vec::new())).wait().unwrap();
     assert_ne!(b.wakeups(), wakeups);
     let mut again = batch(&[1, 2], 0, NOW_MS);
-    b.reserve(BatchNumber(2), &mut again);
+    b.reserve(BatchNumber(2), &mut again).unwrap();
     assert_eq!(again.events[0].fate, Fate::Duplicate);
 }

@@ -51,8 +51,14 @@ fn p2_a_key_is_not_in_flight_for_ever_after_a_commit() {
 fn p2_what_is_loaded_counts_as_committed_once_or_twice() {
     let mut bench = Bench::received();
     let (recorded_ms, window_ms) = (1_000, 5 * MINUTE_MS);
-    let key =
-        CommittedKey { key: 7, recorded_ms, window_ms, body_hash: 1, state: KeyState::Delivered };
+    let key = CommittedKey {
+        key: 7,
+        recorded_ms,
+        window_ms,
+        body_hash: 1,
+        state: KeyState::Delivered,
+        by: Default::default(),
+    };
     let shorter = CommittedKey { window_ms: 1, ..key };
     bench.scope.load_all(&[key, key]);
     bench.scope.load(&shorter);
@@ -76,6 +82,7 @@ fn p2_what_a_crash_cut_off_is_not_remembered() {
             window_ms: 5 * MINUTE_MS,
             body_hash: 0,
             state: KeyState::Delivered,
+            by: Default::default(),
         });
     }
     let again = after.fates(A, 3, &[event(1), event(2), event(3)]);

@@ -407,6 +407,7 @@ impl Model {
                     window_ms: held.window_ms,
                     body_hash: held.body_hash,
                     state: KeyState::Delivered,
+                    by: Default::default(),
                 });
             }
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, bounded};
-use dedup::ledger::PipeLedger;
+use dedup::ledger::{LedgerError, PipeLedger};
 use event::source::BatchLimits;
 use event::{Batch, BatchNumber, Clock, Fate};
 
@@ -61,12 +61,14 @@ impl Decide {
     }
 
     /// Decides a batch that was just received.
-    #[must_use]
-    pub fn decide(&mut self, mut batch: Batch) -> Decided {
+    ///
+    /// # Errors
+    /// [`LedgerError`]: its keys couldn't be looked up.
+    pub fn decide(&mut self, mut batch: Batch) -> Result<Decided, LedgerError> {
         let seen = self.committed();
-        self.ledger.reserve(self.next, &mut batch);
+        self.ledger.reserve(self.next, &mut batch)?;
         self.keep_waiting(&batch);
-        self.decided(batch, Vec::new(), seen)
+        Ok(self.decided(batch, Vec::new(), seen))
     }
 
     /// Copies out the events of a new batch that wait for a key.
@@ -104,10 +106,12 @@ impl Decide {
 
     /// Asks for the keys of the events that may go on now: those that are due, and those that wait
     /// for a key where that may be free. The next batch of those that need not wait any more.
-    #[must_use]
-    pub fn decide_waiting(&mut self) -> Option<Decided> {
+    ///
+    /// # Errors
+    /// [`LedgerError`]: their keys couldn't be looked up.
+    pub fn decide_waiting(&mut self) -> Result<Option<Decided>, LedgerError> {
         if self.unsettled.is_empty() {
-            return None;
+            return Ok(None);
         }
         loop {
             // Read before the keys are asked for: a wake-up in between leads to one more try.
@@ -117,9 +121,9 @@ impl Decide {
                 self.unsettled.wake();
             }
             let seen = self.committed();
-            let Taken { mut batch, ids } =
-                self.unsettled.take(self.clock.now_ms(), &self.limits)?;
-            self.ledger.reserve(self.next, &mut batch);
+            let taken = self.unsettled.take(self.clock.now_ms(), &self.limits);
+            let Some(Taken { mut batch, ids }) = taken else { return Ok(None) };
+            self.ledger.reserve(self.next, &mut batch)?;
             let mut any = false;
             for (event, id) in batch.events.iter().zip(&ids) {
                 if event.fate == Fate::Waits {
@@ -129,7 +133,7 @@ impl Decide {
                 }
             }
             if any {
-                return Some(self.decided(batch, ids, seen));
+                return Ok(Some(self.decided(batch, ids, seen)));
             }
         }
     }

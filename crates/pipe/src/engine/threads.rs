@@ -168,7 +168,9 @@ pub fn run(parts: Parts, stop: &Stop) -> Result<Ended, PipeError> {
         let decider =
             Builder::new().name(format!("{name}-decide")).spawn_scoped(scope, move || {
                 let next = NextStep { batches: decided_sender, permits: permit_taker };
-                decide_loop(steps.decide, &from_workers, &next, line);
+                if let Err(error) = decide_loop(steps.decide, &from_workers, &next, line) {
+                    line.fail(error);
+                }
             });
         let pipe = name.clone();
         let stager = Builder::new().name(format!("{name}-stage")).spawn_scoped(scope, move || {
@@ -288,7 +290,7 @@ fn decide_loop(
     workers: &[Receiver<Batch>],
     next_step: &NextStep,
     line: &Line<'_>,
-) {
+) -> Result<(), PipeError> {
     let mut turn = workers.iter().cycle().peekable();
     let mut ended = false;
     let mut quiet_since = Instant::now();
@@ -296,28 +298,28 @@ fn decide_loop(
         // With a permit: exactly one batch is handed over.
         let decided = loop {
             if line.halt.asked() {
-                return;
+                return Ok(());
             }
-            if let Some(decided) = decide.decide_waiting() {
+            if let Some(decided) = decide.decide_waiting()? {
                 break decided;
             }
             // Parked events stay in the ledger when somebody wants the pipe to stop.
             if ended && (decide.is_idle(line.stop.asked()) || line.drain_is_over()) {
                 let _ = next_step.take(decide.finish());
-                return;
+                return Ok(());
             }
             if quiet_since.elapsed() >= TICK {
                 quiet_since = Instant::now();
                 let (tick, number_used) = decide.tick();
                 if !next_step.take(tick) {
-                    return;
+                    return Ok(());
                 }
                 match number_used.recv() {
                     Ok(used) => decide.ticked(used),
-                    Err(_) => return,
+                    Err(_) => return Ok(()),
                 }
                 if !next_step.is_ready(line) {
-                    return;
+                    return Ok(());
                 }
                 continue;
             }
@@ -326,11 +328,11 @@ fn decide_loop(
                 std::thread::sleep(wait.min(WAKEUP_POLL));
                 continue;
             }
-            let Some(worker) = turn.peek() else { return };
+            let Some(worker) = turn.peek() else { return Ok(()) };
             match worker.recv_timeout(wait) {
                 Ok(batch) => {
                     turn.next();
-                    break decide.decide(batch);
+                    break decide.decide(batch)?;
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => ended = true,
@@ -338,9 +340,10 @@ fn decide_loop(
         };
         quiet_since = Instant::now();
         if !next_step.take(decided) {
-            return;
+            return Ok(());
         }
     }
+    Ok(())
 }
 
 /// How long to wait for a new batch before events that wait are looked at again.
