@@ -222,6 +222,7 @@ fn scope(dedup: &DedupConfig) -> ScopeDeclaration {
                 OnDuplicateOfDead::Admit => dedup::scope::OnDuplicateOfDead::Admit,
                 OnDuplicateOfDead::Suppress => dedup::scope::OnDuplicateOfDead::Suppress,
             },
+            ..ScopeOptions::default()
         },
     }
 }

@@ -22,7 +22,7 @@ pub use crate::index::WINDOWS_MAX;
 pub use committed::{CommittedBy, CommittedKey, DeadState, FOREVER_MS, KeyState};
 pub(crate) use dead::mask;
 pub use ids::{PipeId, SourceId};
-pub use options::{DedupClock, LatePolicy, OnDuplicateOfDead, ScopeOptions};
+pub use options::{DedupClock, LatePolicy, OnDuplicateOfDead, OnOtherBody, ScopeOptions};
 
 use std::collections::BTreeMap;
 

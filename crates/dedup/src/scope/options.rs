@@ -37,7 +37,19 @@ pub enum OnDuplicateOfDead {
     Suppress,
 }
 
-/// A scope's rules of time, and of dead events. One for all pipes of the scope.
+/// What becomes of a duplicate whose body is none of those that its key is remembered with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnOtherBody {
+    /// It is a duplicate like any other, counted apart.
+    #[default]
+    Drop,
+    /// It goes on with [`event::Marks::UPDATE`]; its own repeats are duplicates.
+    Pass,
+    /// It dies: its letter can be replayed.
+    DeadLetter,
+}
+
+/// A scope's rules of time, of other bodies and of dead events. One for all pipes of the scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScopeOptions {
     /// Which time counts.
@@ -53,6 +65,12 @@ pub struct ScopeOptions {
     pub source_idle_max_ms: i64,
     /// What becomes of a copy of a dead event.
     pub on_duplicate_of_dead: OnDuplicateOfDead,
+    /// What becomes of a duplicate with another body.
+    pub on_other_body: OnOtherBody,
+    /// Whether a duplicate starts the window of its key anew.
+    pub refresh: bool,
+    /// What the scope's keys may take in memory; bytes.
+    pub memory_bytes_max: u64,
 }
 
 impl Default for ScopeOptions {
@@ -64,6 +82,9 @@ impl Default for ScopeOptions {
             clock_ahead_max_ms: 300_000,
             source_idle_max_ms: 3_600_000,
             on_duplicate_of_dead: OnDuplicateOfDead::Auto,
+            on_other_body: OnOtherBody::Drop,
+            refresh: false,
+            memory_bytes_max: 1 << 30,
         }
     }
 }

@@ -7,7 +7,7 @@ use dedup::ledger::{
     CounterChange, Ledger, LedgerError, LedgerOptions, LedgerState, MinuteBucket, PendingCommit,
     PipeDeclaration, PipeLedger, PositionChange, Random, ScopeDeclaration, Settlement, Tally,
 };
-use dedup::scope::{DedupClock, LatePolicy, OnDuplicateOfDead, ScopeOptions};
+use dedup::scope::{DedupClock, LatePolicy, ScopeOptions};
 use event::batch::{Extent, Offsets};
 use event::sink::StagedOutput;
 use event::{Batch, BatchNumber, Event, Fate, Offset, Outcome, ShardId, TestClock};
@@ -36,7 +36,7 @@ pub(crate) fn scope_options(clock: DedupClock) -> ScopeOptions {
         late: LatePolicy::Reject,
         clock_ahead_max_ms: i64::MAX / 2,
         source_idle_max_ms: HOUR_MS,
-        on_duplicate_of_dead: OnDuplicateOfDead::default(),
+        ..ScopeOptions::default()
     }
 }
 

@@ -90,6 +90,7 @@ fn options(dice: &mut Dice) -> ScopeOptions {
             OnDuplicateOfDead::Admit,
             OnDuplicateOfDead::Suppress,
         ]),
+        ..ScopeOptions::default()
     }
 }
 

@@ -1,8 +1,6 @@
 //! Batches and scopes as the tests of a scope need them.
 
-use dedup::scope::{
-    DedupClock, LatePolicy, OnDuplicateOfDead, PipeId, Reserved, Scope, ScopeOptions, SourceId,
-};
+use dedup::scope::{DedupClock, LatePolicy, PipeId, Reserved, Scope, ScopeOptions, SourceId};
 use event::batch::{Extent, NO_TIME, Offsets};
 use event::{Batch, BatchNumber, Event, Fate, Marks, Offset, Replay, Replayed, ShardId};
 
@@ -143,7 +141,7 @@ impl Bench {
             late,
             clock_ahead_max_ms: 1_000,
             source_idle_max_ms: 60_000,
-            on_duplicate_of_dead: OnDuplicateOfDead::default(),
+            ..ScopeOptions::default()
         })
     }
 
