@@ -148,6 +148,11 @@ pub(crate) enum RawCommand {
         #[command(subcommand)]
         what: Box<crate::dead::args::RawDead>,
     },
+    /// What is remembered: everything about one key, figures by scope, and which window is enough
+    Dedup {
+        #[command(subcommand)]
+        what: Box<crate::dedup::args::RawDedup>,
+    },
     /// Prints docs/config.md
     #[command(hide = true)]
     ConfigDocs,

@@ -11,6 +11,7 @@ use crate::archive;
 use crate::args::{RawArgs, RawCommand, RawDataDir, RawOutcome, RawServe};
 use crate::commands::serve;
 use crate::dead::args::RawDead;
+use crate::dedup::args::RawDedup;
 use crate::exit::Failure;
 use crate::generate;
 use crate::prove;
@@ -19,10 +20,10 @@ use crate::prove;
 const EVENTS_MAX: u64 = 1_000_000_000_000;
 
 /// Words that have a meaning (see the design) but no program yet.
-const LATER: [&str; 3] = ["top", "dedup", "sql"];
-const COMMANDS: [&str; 13] = [
+const LATER: [&str; 2] = ["top", "sql"];
+const COMMANDS: [&str; 14] = [
     "run", "serve", "compact", "check", "test", "schema", "generate", "report", "tap", "prove",
-    "demo", "dead", "archive",
+    "demo", "dead", "archive", "dedup",
 ];
 
 /// What to do.
@@ -42,6 +43,7 @@ pub(crate) enum Command {
     ProveChild { life: String },
     Dead(Box<RawDead>),
     Archive(Box<archive::Asked>),
+    Dedup(Box<RawDedup>),
     ConfigDocs,
 }
 
@@ -81,6 +83,7 @@ impl Command {
             RawCommand::ProveChild { life } => Command::ProveChild { life },
             RawCommand::Dead { what } => Command::Dead(what),
             RawCommand::Archive { what } => Command::Archive(Box::new(archive::Asked::new(*what)?)),
+            RawCommand::Dedup { what } => Command::Dedup(what),
             RawCommand::ConfigDocs => Command::ConfigDocs,
             RawCommand::Other(words) => return Err(other(&words)),
         })

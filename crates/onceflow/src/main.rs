@@ -12,6 +12,7 @@ mod command;
 mod commands;
 mod compactor;
 mod dead;
+mod dedup;
 mod demo;
 mod exit;
 mod generate;
@@ -77,6 +78,7 @@ fn start(raw: RawArgs) -> Result<Exit, Failure> {
         Command::ProveChild { life } => prove::child::live(&life, &clock),
         Command::Archive(asked) => commands::archive::archive(&asked, &clock, moving),
         Command::Dead(raw) => commands::dead::dead(*raw, &clock, moving),
+        Command::Dedup(raw) => dedup::run(*raw, &clock, &moving),
         Command::ConfigDocs => commands::schema::docs(),
     }
 }

@@ -5,7 +5,7 @@ use crate::kit::{FILE_PIPE, World};
 #[test]
 fn words_of_the_design_that_are_not_there_say_so() {
     let world = World::new();
-    for word in ["top", "dedup", "sql"] {
+    for word in ["top", "sql"] {
         world
             .run(&[word, "--anything"])
             .expect(2, &[&format!("`onceflow {word}` isn't built yet")]);
