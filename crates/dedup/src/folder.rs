@@ -20,13 +20,21 @@ pub(crate) struct Folder {
     pub(crate) journal: PathBuf,
     /// Its key runs.
     pub(crate) runs: PathBuf,
+    /// Its sightings.
+    pub(crate) sightings: PathBuf,
 }
 
 impl Folder {
     pub(crate) fn new(dir: &Path) -> Self {
         let data = std::path::absolute(dir).unwrap_or_else(|_| dir.to_path_buf());
         let ledger = data.join("ledger");
-        Self { journal: ledger.join("journal"), runs: ledger.join("runs"), ledger, data }
+        Self {
+            journal: ledger.join("journal"),
+            runs: ledger.join("runs"),
+            sightings: ledger.join("sightings"),
+            ledger,
+            data,
+        }
     }
 
     /// Makes the folders that are missing, durably. The journal makes its own.

@@ -18,6 +18,7 @@ pub mod ledger;
 mod record;
 mod run;
 pub mod scope;
+pub mod sightings;
 pub mod state;
 pub mod store;
 mod sync_points;

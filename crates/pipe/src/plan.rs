@@ -107,6 +107,7 @@ pub(crate) fn build_wired(
         source(config, shared, &ledger)?
     };
     let plan = Arc::new(prepare_plan(config, shared, &ledger)?);
+    name_types(&ledger, &plan.types);
     let (outlets, letters) = outlets::build(config, shared, &ledger, &plan.types)?;
     let ends = Ends { source, outlets, letters };
     Ok(assemble(config, shared, ledger, plan, ends, wiring))
@@ -125,8 +126,15 @@ pub(crate) fn build_around(
 ) -> Result<Parts, PipeError> {
     let ledger = shared.ledger.pipe(declaration(config))?;
     let plan = Arc::new(prepare_plan(config, shared, &ledger)?);
+    name_types(&ledger, &plan.types);
     let ends = Ends { source, outlets, letters: Vec::new() };
     Ok(assemble(config, shared, ledger, plan, ends, Wiring::alone(&config.pipe)))
+}
+
+/// Sightings say types by name.
+fn name_types(ledger: &PipeLedger, types: &Arc<Types>) {
+    let types = Arc::clone(types);
+    ledger.name_types(move |id| types.name(id));
 }
 
 /// Where events come from and go to.

@@ -331,10 +331,12 @@ fn make_named(config: &PipeConfig, broker: &Broker) -> Result<(), BrokerError> {
 fn ledger_options(configs: &[PipeConfig], options: &RunOptions) -> LedgerOptions {
     let minutes = configs.iter().map(|config| config.limits.counter_minutes_max).max();
     let types = configs.iter().map(|config| config.limits.types_max).max();
+    let sightings = configs.iter().map(|config| config.limits.sightings_bytes_max).max();
     let defaults = LedgerOptions::default();
     LedgerOptions {
         counter_minutes_max: bounded(minutes, defaults.counter_minutes_max),
         types_max: bounded(types, defaults.types_max),
+        sightings_bytes_max: sightings.unwrap_or(defaults.sightings_bytes_max),
         checkpoint_journal_bytes: options
             .tuning
             .checkpoint_journal_bytes

@@ -18,6 +18,7 @@ use crate::error::{DiskFull, LedgerError};
 use crate::folder::{Folder, FolderLock};
 use crate::record::Record;
 use crate::scope::PipeId;
+use crate::sightings;
 use crate::state::{LedgerState, LetterOp, Misfit, StateLimits, Verdict};
 
 /// What all handles of a ledger share.
@@ -55,6 +56,8 @@ pub(super) struct Core {
     pub(super) checkpoint_due_ms: AtomicI64,
     pub(super) checkpoint_running: AtomicBool,
     pub(super) checkpoint_thread: Mutex<Option<JoinHandle<()>>>,
+    /// What duplicates came.
+    pub(super) sightings: sightings::Writer,
 }
 
 /// What the applied records amount to.

@@ -122,6 +122,13 @@ impl Ledger {
         cells.iter().filter_map(|(number, cell)| Some((name(*number)?, cell.live_keys()))).collect()
     }
 
+    /// Sightings that were not written since the ledger was opened, because the disk failed or had
+    /// no room. No pipe stops for it.
+    #[must_use]
+    pub fn sightings_lost(&self) -> u64 {
+        self.core.sightings.lost()
+    }
+
     /// Writes down what was published since the last record that said so: from then on nobody
     /// publishes it again, so it may be moved on (compaction).
     ///

@@ -16,6 +16,7 @@ use crate::error::{Damaged, FolderIo, LedgerError};
 use crate::folder::{Folder, FolderLock};
 use crate::record::{OpenRecord, Record};
 use crate::run::missing;
+use crate::sightings;
 use crate::state::{LedgerState, StateLimits};
 
 /// Ending of a key run's name.
@@ -51,9 +52,17 @@ pub(super) fn open(
             LedgerState::new(LedgerId(u128::from_le_bytes(id)))
         }
     };
+    let sightings = sightings::Writer::new(
+        Arc::clone(&disk),
+        folder.sightings.clone(),
+        state.ledger_id,
+        Epoch(state.epoch.0 + 1),
+        options.sightings_bytes_max,
+    );
     let core = Core {
         disk,
         folder,
+        sightings,
         limits,
         clock,
         _lock: lock,

@@ -16,6 +16,8 @@ pub struct LedgerOptions {
     /// Key runs of a scope past which those of one window class and expiry bucket are merged.
     /// Default 16.
     pub key_runs_probed_max: u32,
+    /// Bytes of sightings that are kept; the oldest go first. 0: none are written. Default 256 MiB.
+    pub sightings_bytes_max: u64,
     /// The journal's limits.
     pub journal: JournalConfig,
     /// Version of the program, for messages of a program that can't read this folder.
@@ -34,6 +36,7 @@ impl Default for LedgerOptions {
             counter_minutes_max: 1440,
             types_max: 1000,
             key_runs_probed_max: 16,
+            sightings_bytes_max: 256 << 20,
             // A checkpoint is one record, with all parked events and open letters in it.
             journal: JournalConfig {
                 record_bytes_max: JournalConfig::RECORD_BYTES_MAX,

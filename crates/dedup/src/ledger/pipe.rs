@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use event::sink::{FileState, ScopeSecret, SinkIdentity, SinkState, StagedOutput};
 use event::source::SourceState;
@@ -18,6 +18,7 @@ use crate::record::{BatchHead, BatchRecord, FilesRecord, Record, Scratch};
 use crate::scope::{
     CommittedBy, CommittedKey, KeyState, PipeId, Reserved, SourceId, Superseding, mask,
 };
+use crate::sightings::{self, Encoded, TypeNames};
 use crate::state::{Letter, LetterKey, LetterOp, ParkedEvent, PipeState, ScopeState, SinkRecord};
 
 /// Of the encoding of the keys that the scope's definition names.
@@ -36,6 +37,10 @@ pub struct PipeLedger {
     /// Number of the last batch that was decided; written under the scope's lock.
     decided_last: AtomicU64,
     scratch: Mutex<Scratch>,
+    /// What its source is called, and its scope; sightings say so.
+    source_name: String,
+    scope_name: Option<String>,
+    type_names: OnceLock<Box<TypeNames>>,
 }
 
 /// The scope's times when a batch was decided: its record says these, not those of batches that
@@ -63,6 +68,9 @@ impl PipeLedger {
             decided: Mutex::new(VecDeque::new()),
             decided_last: AtomicU64::new(0),
             scratch: Mutex::new(Scratch::default()),
+            source_name: declaration.source,
+            scope_name: declaration.scope.map(|scope| scope.name),
+            type_names: OnceLock::new(),
         }
     }
 
@@ -273,7 +281,10 @@ impl PipeLedger {
         let core = Arc::clone(self.core());
         let mut head = match self.head(settlement) {
             Ok(head) => head,
-            Err(error) => return PendingCommit { core, record: PendingRecord::refused(error) },
+            Err(error) => {
+                let record = PendingRecord::refused(error);
+                return PendingCommit { core, record, sightings: None };
+            }
         };
         let has_scope = head.scope.is_some();
         let events = if has_scope { settlement.batch.events.as_slice() } else { &[] };
@@ -284,7 +295,30 @@ impl PipeLedger {
         drop(scratch);
         let scope = self.cell().cloned();
         let record = core.submit(bytes, Record::Batch(head), scope);
-        PendingCommit { core, record }
+        let sightings = self.sightings(settlement);
+        PendingCommit { core, record, sightings }
+    }
+
+    /// Names the pipe's event types, for sightings; once, before the first batch. Without it they
+    /// have none.
+    pub fn name_types(&self, names: impl Fn(u32) -> Arc<str> + Send + Sync + 'static) {
+        // Whoever came first stays.
+        let _ = self.type_names.set(Box::new(names));
+    }
+
+    /// The duplicates of a batch, if sightings are kept.
+    fn sightings(&self, settlement: &Settlement<'_>) -> Option<Encoded> {
+        if !self.core().sightings.is_on() {
+            return None;
+        }
+        let of = sightings::Of {
+            pipe: &self.name,
+            scope: self.scope_name.as_deref(),
+            source: &self.source_name,
+            number: settlement.number,
+            type_names: self.type_names.get().map(|names| &**names),
+        };
+        sightings::encode(of, settlement.batch)
     }
 
     /// What the record says apart from keys.
@@ -474,6 +508,7 @@ fn sink_state(sink: &SinkRecord) -> SinkState {
 pub struct PendingCommit {
     core: Arc<Core>,
     record: PendingRecord,
+    sightings: Option<Encoded>,
 }
 
 impl PendingCommit {
@@ -484,6 +519,10 @@ impl PendingCommit {
     /// [`LedgerError::Stopped`]: storage failed; whether the record will be there after a restart
     /// is not known, and nothing may be acknowledged.
     pub fn wait(self) -> Result<(), LedgerError> {
-        self.core.wait(&self.record)
+        self.core.wait(&self.record)?;
+        if let Some(sightings) = &self.sightings {
+            self.core.sightings.append(sightings);
+        }
+        Ok(())
     }
 }

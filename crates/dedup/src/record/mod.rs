@@ -25,7 +25,8 @@ mod sources;
 
 pub(crate) use batch::{BatchHead, BatchRecord};
 pub(crate) use checkpoint::CheckpointRecord;
-pub(crate) use cursor::{Cursor, Decoded, Malformed};
+pub(crate) use column::{Column, decode as decode_column};
+pub(crate) use cursor::{Cursor, Decoded, Malformed, put_i64, put_option, put_str, put_u64};
 pub(crate) use files::FilesRecord;
 pub(crate) use keys::{Scratch, decode as decode_keys, encode as encode_keys};
 pub(crate) use letters::LettersRecord;

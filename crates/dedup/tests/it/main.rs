@@ -29,3 +29,4 @@ mod scope_keys;
 mod scope_kit;
 mod scope_leave;
 mod scope_model;
+mod sightings;

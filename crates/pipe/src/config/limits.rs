@@ -42,6 +42,9 @@ pub struct LimitsConfig {
     pub types_max: u64,
     /// Minutes that the ledger counts one by one.
     pub counter_minutes_max: u64,
+    /// Bytes of sightings that the data folder keeps; the largest of its pipes' values holds. 0:
+    /// none.
+    pub sightings_bytes_max: u64,
     /// The report warns past this many bytes written; `None`: never.
     pub storage_bytes_max: Option<u64>,
     /// How long a stopping run may settle what is in flight.
@@ -133,6 +136,7 @@ pub(crate) fn limits(pipe: &Section, problems: &mut Problems<'_>) -> Option<Limi
         dead_letters_max: section.count("dead_letters_max")?,
         types_max: section.count("types_max")?,
         counter_minutes_max: section.count("counter_minutes_max")?,
+        sightings_bytes_max: section.count("sightings_bytes_max")?,
         storage_bytes_max,
         drain_max: section.duration("drain_max")?,
     })

@@ -449,6 +449,13 @@ static LIMITS: Table = Table {
         )
         .default("1440"),
         Key::new(
+            "sightings_bytes_max",
+            Kind::Size { min: 0, max: TIB },
+            "Bytes in which the data folder keeps what `dedup explain` shows of duplicates, the \
+             oldest go first; of several pipes the largest value holds. `0`: nothing is kept.",
+        )
+        .default("256MiB"),
+        Key::new(
             "storage_bytes_max",
             Kind::Size { min: MIB, max: 1024 * TIB },
             "The report warns when what the pipe wrote is more than this.",
