@@ -212,10 +212,13 @@ pub trait Spilled: Send + Sync + std::fmt::Debug {
 pub struct DuplicateOf {
     /// Index of the duplicate in [`Batch::events`].
     pub event: u32,
-    /// The original's recorded time; ms since the Unix epoch.
+    /// The recorded time of the original that is closest to it; ms since the Unix epoch.
     pub recorded_ms: i64,
-    /// Whether its body is another one.
+    /// Whether none of its originals has its body.
     pub other_body: bool,
+    /// Whether it starts its key's window anew: the key goes into its batch's record once more,
+    /// with the duplicate's own recorded time.
+    pub refreshes: bool,
 }
 
 /// The events that one commit settles.
@@ -244,7 +247,8 @@ pub struct Batch {
     pub spilled: Vec<(u32, std::sync::Arc<dyn Spilled>)>,
     /// Attributes of the events that have some, by event index, ascending.
     pub attributes: Vec<(u32, Attributes)>,
-    /// What those with [`Fate::Duplicate`] are duplicates of; by event index, ascending.
+    /// What those that were decided as [`Fate::Duplicate`] are duplicates of; by event index,
+    /// ascending. One that left the batch since has another fate now.
     pub duplicates: Vec<DuplicateOf>,
     /// Events that the source's retention removed before they were read (P1); their positions are
     /// within the ranges of the extents. Counted once, outside the balance.

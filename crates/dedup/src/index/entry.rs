@@ -3,8 +3,8 @@
 use super::windows::WindowClass;
 
 /// An entry as it lies in memory: key (low, high), recorded time, body hash, and in the last word
-/// the batch number modulo 2^32 (bits 0 to 31), the pipe (32 to 47), the window's class (48 to 61)
-/// and the state (62 and 63). Zeros, so that fresh memory needs no writing.
+/// the batch number modulo 2^32 (bits 0 to 31), the pipe (32 to 47), the window's class (48 to 60),
+/// whether it is of a duplicate (61), and the state (62 and 63). Zeros, so that fresh memory needs no writing.
 pub(crate) type Words = [u64; 5];
 
 /// What holds the key.
@@ -29,6 +29,9 @@ pub(crate) struct Entry {
     pub(crate) body_hash: u64,
     pub(crate) window: WindowClass,
     pub(crate) hold: Hold,
+    /// Whether a duplicate put it there, which started the key's window anew: it stands only as
+    /// long as its original does.
+    pub(crate) refreshes: bool,
     /// The pipe that reserved the key; 0 unless held by a batch.
     pub(crate) pipe: u16,
     /// The batch that reserved the key, modulo 2^32; 0 unless held by a batch.
@@ -47,6 +50,7 @@ impl Entry {
         let owner = u64::from(self.number)
             | u64::from(self.pipe) << 32
             | u64::from(self.window.0) << 48
+            | u64::from(self.refreshes) << 61
             | hold << 62;
         let low = self.key as u64;
         let high = (self.key >> 64) as u64;
@@ -60,7 +64,8 @@ impl Entry {
             key: u128::from(high) << 64 | u128::from(low),
             recorded_ms: recorded.cast_signed(),
             body_hash,
-            window: WindowClass((owner >> 48 & 0x3fff) as u16),
+            window: WindowClass((owner >> 48 & 0x1fff) as u16),
+            refreshes: owner >> 61 & 1 == 1,
             hold: match owner >> 62 {
                 0 => Hold::Batch,
                 1 => Hold::Delivered,
@@ -88,11 +93,13 @@ mod tests {
         #[test]
         fn what_is_packed_unpacks(
             key in any::<u128>(), recorded_ms in any::<i64>(), body_hash in any::<u64>(),
-            window in 0..1_u16 << 14, pipe in any::<u16>(), number in any::<u32>(), hold in 0..4
+            window in 0..1_u16 << 13, refreshes in any::<bool>(), pipe in any::<u16>(),
+            number in any::<u32>(), hold in 0..4
         ) {
             let hold = [Hold::Batch, Hold::Delivered, Hold::Filtered, Hold::Dead][hold as usize];
             let window = WindowClass(window);
-            let entry = Entry { key, recorded_ms, body_hash, window, hold, pipe, number };
+            let entry =
+                Entry { key, recorded_ms, body_hash, window, hold, refreshes, pipe, number };
             prop_assert_eq!(Entry::unpack(&entry.pack()), entry);
             prop_assert_eq!(Entry::key_of(&entry.pack()), key);
         }

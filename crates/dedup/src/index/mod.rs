@@ -136,8 +136,8 @@ mod tests {
 
     fn entry(key: u128, recorded_ms: i64) -> Entry {
         let window = Windows::new().class(i64::MAX);
-        let (hold, pipe, number) = (Hold::Delivered, 0, 0);
-        Entry { key, recorded_ms, body_hash: 7, window, hold, pipe, number }
+        let (hold, refreshes, pipe, number) = (Hold::Delivered, false, 0, 0);
+        Entry { key, recorded_ms, body_hash: 7, window, hold, refreshes, pipe, number }
     }
 
     fn times(index: &Index, key: u128) -> Vec<i64> {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 /// The most different windows that a scope tells apart. Beyond, an entry gets the next longer one
 /// that is there: it is remembered longer than promised, never shorter.
-pub const WINDOWS_MAX: usize = 1 << 14;
+pub const WINDOWS_MAX: usize = 1 << 13;
 
 /// How many are looked for one after another before the map is asked.
 const SCANNED_MAX: usize = 16;

@@ -288,7 +288,7 @@ impl PipeLedger {
         };
         let has_scope = head.scope.is_some();
         let events = if has_scope { settlement.batch.events.as_slice() } else { &[] };
-        let keys = events.iter().filter_map(key);
+        let keys = events.iter().filter_map(key).chain(refreshed(settlement.batch, has_scope));
         let mut bytes = Vec::new();
         let mut scratch = lock(&self.scratch);
         head.keys = BatchRecord::encode(&mut bytes, &head, &mut scratch, events.len(), keys);
@@ -483,14 +483,26 @@ impl Drop for PipeLedger {
 
 /// The key that a batch's record keeps of an event. Who committed it, the record's head says.
 fn key(event: &Event) -> Option<CommittedKey> {
-    (event.fate == Fate::Deliver && event.window_ms >= 0).then_some(CommittedKey {
+    (event.fate == Fate::Deliver && event.window_ms >= 0).then(|| committed(event))
+}
+
+fn committed(event: &Event) -> CommittedKey {
+    CommittedKey {
         key: event.key,
         recorded_ms: event.recorded_ms,
         window_ms: event.window_ms,
         body_hash: event.body_hash,
         state: KeyState::Delivered,
         by: CommittedBy::default(),
-    })
+    }
+}
+
+/// The keys of duplicates that start their key's window anew.
+fn refreshed(batch: &Batch, has_scope: bool) -> impl Iterator<Item = CommittedKey> {
+    let duplicates = batch.duplicates.iter().filter(move |one| has_scope && one.refreshes);
+    let events = duplicates.filter_map(|one| batch.events.get(one.event as usize));
+    // One that left the batch since comes again.
+    events.filter(|event| event.fate == Fate::Duplicate).map(committed)
 }
 
 fn sink_state(sink: &SinkRecord) -> SinkState {

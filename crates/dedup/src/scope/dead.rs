@@ -49,6 +49,10 @@ pub(super) struct Copy {
 pub(super) struct Judgement {
     /// It would die as one of them did, or was delivered since.
     pub(super) duplicate: bool,
+    /// Whether one of those that make it a duplicate has its body.
+    pub(super) same_body: bool,
+    /// The recorded time of the one of those that make it a duplicate that is closest; ms.
+    pub(super) original_ms: Option<i64>,
     /// It differs from one of them, or one of them went to sinks of another pipe.
     pub(super) marked: bool,
     /// Sinks of its pipe that hold the same body: bit `n` for sink `n`.
@@ -128,7 +132,9 @@ impl DeadKeys {
     fn judge_by(&self, dead: &DeadKey, copy: Copy, policy: OnDuplicateOfDead, to: &mut Judgement) {
         let own_pipe = dead.pipe == copy.pipe;
         if own_pipe && copy.replay_of == Some(dead.letter) {
-            to.duplicate |= dead.superseded;
+            if dead.superseded {
+                to.is_duplicate_of(dead, copy);
+            }
             return;
         }
         if copy.reach.covers(dead.reach.recorded_ms) {
@@ -142,16 +148,30 @@ impl DeadKeys {
         let dies_again = same_body
             && dead.deterministic_under.is_some()
             && dead.deterministic_under == plan.map(|plan| plan.fingerprint);
-        to.duplicate |= match policy {
+        let duplicate = match policy {
             OnDuplicateOfDead::Auto => dies_again,
             OnDuplicateOfDead::Admit => false,
             OnDuplicateOfDead::Suppress => true,
         };
+        if duplicate {
+            to.is_duplicate_of(dead, copy);
+        }
         if same_body && own_pipe {
             to.held |= plan.map_or(0, |plan| mask(&plan.sinks, &dead.sinks));
         } else {
             to.marked |= !same_body || !dead.sinks.is_empty();
         }
+    }
+}
+
+impl Judgement {
+    /// The event is a duplicate of this dead one.
+    fn is_duplicate_of(&mut self, dead: &DeadKey, copy: Copy) {
+        self.duplicate = true;
+        self.same_body |= dead.body_hash == copy.body_hash;
+        let distance = |ms: i64| (ms.abs_diff(copy.reach.recorded_ms), ms);
+        let closest = self.original_ms.into_iter().chain([dead.reach.recorded_ms]);
+        self.original_ms = closest.min_by_key(|ms| distance(*ms));
     }
 }
 

@@ -20,6 +20,7 @@ impl Scope {
             if held {
                 self.let_go(pipe, number, &left.event);
             }
+            self.drop_refreshed(pipe, number, left.event.key);
             let (key, received_ms) = (left.event.key, left.received_ms);
             let rank = match (held, left.holds) {
                 (_, true) => self.waiters.holding_rank(pipe, received_ms),
@@ -79,12 +80,34 @@ impl Scope {
         (0..).zip(&batch.events).filter(|(_, event)| awaited(event)).map(|(at, _)| at).collect()
     }
 
+    /// Takes out what duplicates of a key have put into the index in batches of `pipe` in flight,
+    /// from `number` on: their original left or died, so they leave, too, and are decided anew.
+    pub(super) fn drop_refreshed(&mut self, pipe: PipeId, number: BatchNumber, key: u128) {
+        if !self.options.refresh {
+            return;
+        }
+        let spot = Spot::of(key);
+        let mut next = Some(());
+        while next.take().is_some() {
+            let mut place = None;
+            self.index.visit(spot, key, |at, entry| {
+                let later = entry.number.wrapping_sub(number.0 as u32).cast_signed() >= 0;
+                let own = entry.refreshes && entry.hold == Hold::Batch && entry.pipe == pipe.0;
+                if own && later && self.flights.in_flight(entry.pipe, entry.number) {
+                    place = Some(at);
+                }
+            });
+            next = place.map(|place| self.index.remove(spot, place));
+        }
+    }
+
     /// Takes the entry of an event in flight out of the index.
     pub(super) fn let_go(&mut self, pipe: PipeId, number: BatchNumber, event: &Event) {
         let spot = Spot::of(event.key);
         let mut held = None;
         self.index.visit(spot, event.key, |place, entry| {
             let own = entry.hold == Hold::Batch
+                && !entry.refreshes
                 && entry.pipe == pipe.0
                 && entry.number == number.0 as u32
                 && entry.recorded_ms == event.recorded_ms;

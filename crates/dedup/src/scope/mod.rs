@@ -10,6 +10,7 @@
 mod committed;
 mod dead;
 mod flights;
+mod found;
 mod ids;
 mod leave;
 mod options;
@@ -47,6 +48,9 @@ pub struct Reserved {
     pub waiting: u32,
     /// Events that came too late or too far ahead, rejected or passed.
     pub late: u32,
+    /// Events whose key is remembered, with another body each time: whatever
+    /// [`OnOtherBody`] made of them, `Drop` a duplicate, `Pass` a reservation.
+    pub other_body: u32,
 }
 
 /// The keys of the pipes that share them.
@@ -104,8 +108,8 @@ impl Scope {
         self.index.reserve(keys);
     }
 
-    /// Remembers a key from the ledger. Loading one twice is harmless: an entry of the same key
-    /// and recorded time takes the later state and the longer window.
+    /// Remembers a key from the ledger. Loading one twice is harmless: an entry of the same key,
+    /// recorded time and body takes the later state and the longer window.
     pub fn load(&mut self, key: &CommittedKey) {
         if self.options.clock == DedupClock::Received {
             self.times.restore_recorded_max(key.recorded_ms);
@@ -120,6 +124,7 @@ impl Scope {
                 KeyState::Filtered => Hold::Filtered,
                 KeyState::Dead(_) => Hold::Dead,
             },
+            refreshes: false,
             pipe: 0,
             number: 0,
         };
@@ -131,7 +136,9 @@ impl Scope {
         };
         let mut same = None;
         let free = self.index.visit(spot, key.key, |place, known| {
-            if known.recorded_ms == entry.recorded_ms && !judge.in_flight(known) {
+            let is_same =
+                (known.recorded_ms, known.body_hash) == (entry.recorded_ms, entry.body_hash);
+            if is_same && !judge.in_flight(known) {
                 same = Some(place);
                 if judge.windows.ms(known.window) > judge.windows.ms(entry.window) {
                     entry.window = known.window;
@@ -189,6 +196,7 @@ impl Scope {
                 ..event::Event::default()
             };
             self.let_go(pipe, number, &event);
+            self.drop_refreshed(pipe, number, key.key);
         }
         self.letter_open(pipe, id, letter);
     }
@@ -213,9 +221,14 @@ impl Scope {
     /// - `Deliver`: the key is reserved for this batch (or the event has no window, less than 0 ms,
     ///   and needs no key);
     /// - `Duplicate`: a remembered entry reaches it, or one in flight in the same pipe that commits
-    ///   no later than this batch;
+    ///   no later than this batch ([`Batch::duplicates`] says which); it may start its key's window
+    ///   anew ([`ScopeOptions::refresh`]), for other pipes once its batch is committed;
     /// - `Waits`: an entry in flight elsewhere reaches it, or an event that waits and goes first;
     /// - `Rejected`: `late`, `too_far_ahead` or `time_missing`; or `Dead` for the first two.
+    ///
+    /// What would be a duplicate of entries that all have another body follows [`OnOtherBody`]: it
+    /// is one, or is reserved and delivered beside them, or is `Dead`. A body hash of 0 is not
+    /// known, and counts as the same.
     ///
     /// A copy of a dead event follows [`OnDuplicateOfDead`]: it is a duplicate, or goes on; with
     /// the same body only to those sinks (`routes`) that don't hold it.
@@ -292,7 +305,7 @@ impl Scope {
     }
 
     /// Lets go of the keys that batch `number` of `pipe` reserved: those of its events with
-    /// `Fate::Deliver`, and of those that died since. Later batches of the pipe may hold duplicates
+    /// `Fate::Deliver`, of those that died since, and of duplicates. Later batches of the pipe may hold duplicates
     /// of them; they must be withdrawn, too.
     pub fn release(&mut self, pipe: PipeId, number: BatchNumber, batch: &Batch) {
         let held = |event: &&event::Event| {
@@ -300,6 +313,11 @@ impl Scope {
         };
         for event in batch.events.iter().filter(held) {
             self.let_go(pipe, number, event);
+        }
+        for duplicate in batch.duplicates.iter().filter(|duplicate| duplicate.refreshes) {
+            if let Some(event) = batch.events.get(duplicate.event as usize) {
+                self.drop_refreshed(pipe, number, event.key);
+            }
         }
         self.oldest_in_flight.remove(&(pipe, number));
         self.waiters.released(pipe, number);

@@ -1,17 +1,19 @@
 //! Deciding the events of a batch.
 
 use event::batch::NO_TIME;
-use event::{Batch, BatchNumber, Death, Event, Fate, Marks, Offset};
+use event::{Batch, BatchNumber, Death, DuplicateOf, Event, Fate, Marks, Offset};
 
 use crate::index::{Entry, Hold, Index, Spot, Windows, Words};
 
 use super::dead::{Copy, DeadKeys};
 use super::flights::Flights;
+use super::found::{Found, Sought};
 use super::reach::Reach;
 use super::times::{MarkIndex, Stated, Timed, Times};
 use super::waiters::{Turn, Waiter, Waiters};
 use super::{
-    DedupClock, LatePolicy, OnDuplicateOfDead, PipeId, Reserved, ScopeOptions, Superseding,
+    DedupClock, LatePolicy, OnDuplicateOfDead, OnOtherBody, PipeId, Reserved, ScopeOptions,
+    Superseding,
 };
 
 /// How many keys are decided between two rounds of asking memory: enough to hide the way there
@@ -48,23 +50,21 @@ impl Judge<'_> {
             return None;
         }
         let hold = if entry.hold == Hold::Batch { Hold::Delivered } else { entry.hold };
-        Some(Entry { hold, pipe: 0, number: 0, ..entry }.pack())
+        Some(Entry { hold, refreshes: false, pipe: 0, number: 0, ..entry }.pack())
     }
 }
 
-/// What the index says of an event.
-#[derive(Debug, Default)]
-struct Found {
-    /// A remembered entry reaches it, or one in flight in its own pipe.
-    duplicate: bool,
-    /// An entry in flight in another pipe reaches it.
-    elsewhere: bool,
-    /// Dead events of its key have something to say, too.
-    dead: bool,
-    /// An expired entry of its key, whose place may be taken.
-    over: Option<usize>,
-    /// Where else a new entry may go.
-    free: Option<usize>,
+/// What becomes of an event whose turn it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Call {
+    /// Its key is free.
+    Free,
+    /// It is a duplicate, whatever is in flight elsewhere.
+    Duplicate,
+    /// All that reaches it has another body, and it goes on beside them.
+    Update,
+    /// All that reaches it has another body, and it dies of that.
+    Dies,
 }
 
 /// Where an event stands in its batch.
@@ -103,6 +103,7 @@ impl Desk<'_> {
         let mut at = At { index: 0, extent: 0, extent_end: 0, received_ms: self.now_ms };
         let mut next_extent = 0;
         let (total, replay) = (batch.events.len(), batch.replay.is_some());
+        batch.duplicates.clear();
         let mut near = self.ask_for_tags(&batch.events, 0);
         let mut far = self.ask_for_tags(&batch.events, AHEAD);
         self.ask_for_slots(&near);
@@ -156,15 +157,16 @@ impl Desk<'_> {
             return self.pass_without_key(batch, at);
         }
         let (key, event_ms) = (event.key, event.event_ms);
+        let (body_hash, window_ms) = (event.body_hash, event.window_ms);
         if !self.waiters.is_empty() && self.waiters.has(key) {
             return self.decide_among_waiters(batch, at, spot, key);
         }
         let Some((recorded_ms, late)) = self.time(batch, at, event_ms) else { return };
-        let mut found = self.look_up(spot, key, recorded_ms);
+        let mut found = self.look_up(spot, key, Sought { recorded_ms, body_hash, window_ms });
         if !self.dead.is_empty() {
             self.ask_the_dead(batch, at, recorded_ms, &mut found);
         }
-        if found.elsewhere && !found.duplicate {
+        if found.elsewhere && self.call(&found) != Call::Duplicate {
             let rank = self.waiters.next_rank(self.pipe, at.received_ms);
             return self.wait(batch, at, spot, Turn { rank, recorded_ms, late });
         }
@@ -219,18 +221,21 @@ impl Desk<'_> {
     /// The event is decided, unless another one goes before it. `known`: it is registered.
     fn take_turn(&mut self, batch: &mut Batch, at: At, spot: Spot, turn: Turn, known: bool) {
         self.remember_time(batch, at, turn.recorded_ms, turn.late);
-        let key = batch.events.get(at.index).map_or(0, |event| event.key);
-        let mut found = self.look_up(spot, key, turn.recorded_ms);
+        let Some(event) = batch.events.get(at.index) else { return };
+        let (key, recorded_ms) = (event.key, turn.recorded_ms);
+        let (body_hash, window_ms) = (event.body_hash, event.window_ms);
+        let mut found = self.look_up(spot, key, Sought { recorded_ms, body_hash, window_ms });
         if !self.dead.is_empty() {
             self.ask_the_dead(batch, at, turn.recorded_ms, &mut found);
         }
         let held_back = self.waiters.holds_back(key, turn.rank, turn.recorded_ms);
-        if !found.duplicate && (found.elsewhere || held_back) {
+        let call = self.call(&found);
+        if call != Call::Duplicate && (found.elsewhere || held_back) {
             return self.wait(batch, at, spot, turn);
         }
         if known && let Some(extent) = batch.extents.get(at.extent) {
             let (shard, start) = (extent.shard_of(at.index), position(batch, at));
-            if found.duplicate {
+            if matches!(call, Call::Duplicate | Call::Dies) {
                 self.waiters.gone(self.pipe, shard, start);
             } else {
                 self.waiters.reserved(self.pipe, shard, start, self.number);
@@ -245,7 +250,9 @@ impl Desk<'_> {
         let copy = self.copy(batch, at, recorded_ms);
         if let Some(said) = copy.and_then(|copy| self.dead.judge(copy, self.policy())) {
             found.dead = true;
-            found.duplicate |= said.duplicate;
+            if said.duplicate {
+                found.of_dead(said.original_ms.unwrap_or(recorded_ms), said.same_body);
+            }
         }
     }
 
@@ -367,29 +374,47 @@ impl Desk<'_> {
     }
 
     #[inline]
-    fn look_up(&self, spot: Spot, key: u128, recorded_ms: i64) -> Found {
+    fn look_up(&self, spot: Spot, key: u128, sought: Sought) -> Found {
         let judge = self.judge();
         let (pipe, number) = (self.pipe.0, self.number.0 as u32);
         let mut found = Found::default();
         found.free = self.index.visit(spot, key, |place, entry| {
             let reach = judge.reach(entry);
             if judge.in_flight(entry) {
-                if reach.covers(recorded_ms) {
+                if reach.covers(sought.recorded_ms) {
                     // Only what commits no later than this batch makes a duplicate of it at once.
                     let earlier = number.wrapping_sub(entry.number).cast_signed() >= 0;
                     if entry.pipe == pipe && earlier {
-                        found.duplicate = true;
+                        found.reached_by(reach, entry.body_hash, sought);
                     } else {
-                        found.elsewhere = true;
+                        // What a duplicate refreshed is nothing to others before it is committed.
+                        found.elsewhere |= !entry.refreshes;
                     }
                 }
             } else if reach.is_over(judge.forgotten_through_ms) {
                 found.over = Some(place);
-            } else if reach.covers(recorded_ms) {
-                found.duplicate = true;
+            } else if reach.covers(sought.recorded_ms) {
+                found.reached_by(reach, entry.body_hash, sought);
             }
         });
         found
+    }
+
+    /// What becomes of an event, unless it has to wait for one in flight or in front of it.
+    #[inline]
+    fn call(&self, found: &Found) -> Call {
+        if !found.duplicate {
+            return Call::Free;
+        }
+        // What would die as one of its key did is nothing new, whatever else is remembered.
+        if found.same_body || found.dead_duplicate {
+            return Call::Duplicate;
+        }
+        match self.options.on_other_body {
+            OnOtherBody::Drop => Call::Duplicate,
+            OnOtherBody::Pass => Call::Update,
+            OnOtherBody::DeadLetter => Call::Dies,
+        }
     }
 
     #[inline]
@@ -404,24 +429,87 @@ impl Desk<'_> {
     /// The event is a duplicate, or the key is its own.
     #[inline]
     fn settle(&mut self, batch: &mut Batch, at: At, spot: Spot, recorded_ms: i64, found: &Found) {
-        if found.dead && !found.duplicate {
+        self.oldest_ms = self.oldest_ms.min(recorded_ms);
+        let call = self.call(found);
+        if found.duplicate {
+            self.counts.other_body += u32::from(!found.same_body);
+            match call {
+                Call::Dies => return self.dies_of_its_body(batch, at, found),
+                Call::Free | Call::Update => {}
+                Call::Duplicate => return self.is_duplicate(batch, at, spot, recorded_ms, found),
+            }
+        }
+        if found.dead {
             self.admit_copy(batch, at, recorded_ms);
         }
-        self.oldest_ms = self.oldest_ms.min(recorded_ms);
         let Some(event) = batch.events.get_mut(at.index) else { return };
-        if found.duplicate {
-            event.fate = Fate::Duplicate;
-            self.counts.duplicates += 1;
-            return;
-        }
         event.fate = Fate::Deliver;
+        // One that comes again may have been an update of what left or died since.
+        event.marks = event.marks.without(Marks::UPDATE);
+        if call == Call::Update {
+            event.marks = event.marks.with(Marks::UPDATE);
+        }
+        let event = *event;
         self.counts.reserved += 1;
+        self.hold(&event, recorded_ms, spot, found, false);
+    }
+
+    #[inline]
+    fn is_duplicate(
+        &mut self,
+        batch: &mut Batch,
+        at: At,
+        spot: Spot,
+        recorded_ms: i64,
+        found: &Found,
+    ) {
+        let Some(event) = batch.events.get_mut(at.index) else { return };
+        event.fate = Fate::Duplicate;
+        let event = *event;
+        self.counts.duplicates += 1;
+        let refreshes = self.options.refresh && found.may_refresh();
+        batch.duplicates.push(DuplicateOf {
+            event: at.index as u32,
+            recorded_ms: found.original_ms,
+            other_body: !found.same_body,
+            refreshes,
+        });
+        if refreshes {
+            self.hold(&event, recorded_ms, spot, found, true);
+        }
+    }
+
+    /// It reserves no key, so its letter keeps none.
+    #[cold]
+    fn dies_of_its_body(&mut self, batch: &mut Batch, at: At, found: &Found) {
+        if let Some(event) = batch.events.get_mut(at.index) {
+            event.window_ms = -1;
+        }
+        let message = format!(
+            "its key is remembered with another body, that of an event recorded at {} ms \
+             (`on_other_body: dead_letter`)",
+            found.original_ms
+        );
+        batch.kill(at.index, death("other_body", message));
+    }
+
+    /// Puts an event's key into the index, in flight.
+    #[inline]
+    fn hold(
+        &mut self,
+        event: &Event,
+        recorded_ms: i64,
+        spot: Spot,
+        found: &Found,
+        refreshes: bool,
+    ) {
         let entry = Entry {
             key: event.key,
             recorded_ms,
             body_hash: event.body_hash,
             window: self.windows.class(event.window_ms),
             hold: Hold::Batch,
+            refreshes,
             pipe: self.pipe.0,
             number: self.number.0 as u32,
         };
@@ -447,7 +535,8 @@ impl Desk<'_> {
         let mut awaited = Vec::new();
         let judge = self.judge();
         self.index.visit(spot, key, |_, entry| {
-            if judge.in_flight(entry) && judge.reach(entry).covers(recorded_ms) {
+            let in_flight = judge.in_flight(entry) && !entry.refreshes;
+            if in_flight && judge.reach(entry).covers(recorded_ms) {
                 awaited.push((PipeId(entry.pipe), entry.number));
             }
         });
@@ -462,7 +551,7 @@ impl Desk<'_> {
     }
 }
 
-/// How an event dies of its time.
+/// How an event dies of its time, or of its body.
 fn death(class: &str, message: String) -> Death {
     let (class, deterministic) = (class.to_owned(), true);
     Death { stage: "dedup", class, message, deterministic, ..Death::default() }

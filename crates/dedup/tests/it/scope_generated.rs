@@ -8,14 +8,14 @@
 use std::collections::{BTreeMap, HashMap};
 
 use dedup::scope::{
-    CommittedKey, DedupClock, FOREVER_MS, LatePolicy, OnDuplicateOfDead, PipeId, Scope,
-    ScopeOptions, SourceId, Superseding,
+    CommittedKey, DedupClock, FOREVER_MS, LatePolicy, OnDuplicateOfDead, OnOtherBody, PipeId,
+    Scope, ScopeOptions, SourceId, Superseding,
 };
 use event::batch::NO_TIME;
 use event::{Batch, BatchNumber, Marks, Offset, ShardId};
 
 use crate::scope_kit::{Dice, Incoming, batch, fates};
-use crate::scope_model::{Dead, Decision, Model, Progress};
+use crate::scope_model::{Dead, Decision, Model, Original, Progress};
 
 const EVENTS_A_RUN: usize = 10_000;
 const RUNS: u64 = 200;
@@ -54,9 +54,18 @@ pub(crate) struct Ledger {
 /// Everything that was ever committed, never forgotten: the judge of P2 and P3.
 #[derive(Default)]
 pub(crate) struct History {
-    pub(crate) delivered: HashMap<u128, Vec<(i64, i64)>>,
+    pub(crate) delivered: HashMap<u128, Vec<Delivered>>,
     /// With their letters.
     pub(crate) dead: HashMap<u128, Vec<(i64, i64, u128)>>,
+}
+
+#[derive(Debug)]
+/// An event that was delivered, or a duplicate that refreshed its key.
+pub(crate) struct Delivered {
+    pub(crate) recorded_ms: i64,
+    pub(crate) window_ms: i64,
+    pub(crate) body: u64,
+    pub(crate) refreshes: bool,
 }
 
 pub(crate) struct World {
@@ -90,6 +99,8 @@ fn options(dice: &mut Dice) -> ScopeOptions {
             OnDuplicateOfDead::Admit,
             OnDuplicateOfDead::Suppress,
         ]),
+        on_other_body: dice.of(&[OnOtherBody::Drop, OnOtherBody::Pass, OnOtherBody::DeadLetter]),
+        refresh: dice.one_in(2),
         ..ScopeOptions::default()
     }
 }
@@ -174,7 +185,7 @@ impl World {
             received_ms: self.now_ms,
             shard: SHARDS[pipe],
             start: self.next_start,
-            body: self.dice.below(2),
+            body: 1 + self.dice.below(3),
             routes: self.dice.below(8),
             replay: None,
         }
@@ -232,14 +243,27 @@ impl World {
                 recorded_ms: expected.recorded_ms.map(|_| decided.recorded_ms),
                 routes: decided.routes,
                 copy: decided.marks.has(Marks::COPY_OF_DEAD),
+                update: decided.marks.has(Marks::UPDATE),
+                original: original(&batch, index),
                 supersedes,
             };
             assert_eq!(decision, expected, "batch {number} of {id:?}, event {index}: {event:?}");
+            for (word, happened) in [
+                ("update", decision.update),
+                ("refresh", decision.original.as_ref().is_some_and(|one| one.refreshes)),
+                ("other body", decision.original.as_ref().is_some_and(|one| one.other_body)),
+            ] {
+                *self.fates.entry(word).or_default() += u64::from(happened);
+            }
             *self.fates.entry(said[index]).or_default() += 1;
         }
         let count = |fate: &str| said.iter().filter(|word| **word == fate).count() as u32;
         assert_eq!(counts.duplicates, count("duplicate"));
         assert_eq!(counts.waiting, count("waits"));
+        let others = batch.duplicates.iter().filter(|one| one.other_body).count() as u32;
+        let updates = batch.events.iter().filter(|event| event.marks.has(Marks::UPDATE)).count();
+        let deaths = batch.deaths.iter().filter(|death| death.class == "other_body").count();
+        assert_eq!(counts.other_body, others + updates as u32 + deaths as u32);
         self.decided += events.len();
 
         let waits: Vec<Incoming> = events
@@ -273,35 +297,49 @@ impl World {
         self.ledger.progress = self.model.progress.clone();
 
         let words = fates(&batch);
-        for ((event, fate), incoming) in batch.events.iter().zip(&words).zip(&events) {
+        let refreshed: Vec<u32> =
+            batch.duplicates.iter().filter(|one| one.refreshes).map(|one| one.event).collect();
+        let decided = batch.events.iter().zip(&words).zip(&events);
+        for (((event, fate), incoming), index) in decided.zip(0..) {
             if event.window_ms < 0 {
                 continue;
             }
             let before = self.history.delivered.entry(event.key).or_default();
-            let reached = |window_max_ms: i64| {
-                before.iter().any(|(recorded_ms, window_ms)| {
-                    let window_ms = window_max_ms.min(*window_ms).unsigned_abs();
-                    recorded_ms.abs_diff(event.recorded_ms) < window_ms
-                })
+            let reaches = |one: &Delivered, window_max_ms: i64| {
+                let window_ms = window_max_ms.min(one.window_ms).unsigned_abs();
+                one.recorded_ms.abs_diff(event.recorded_ms) < window_ms
             };
             let of_key = self.history.dead.get(&event.key);
             let dead = of_key.into_iter().flatten().any(|&(recorded_ms, window_ms, letter)| {
                 let own = incoming.replay.is_some_and(|(of, _)| of == letter);
                 !own && recorded_ms.abs_diff(event.recorded_ms) < window_ms.unsigned_abs()
             });
-            let (same, replay) = (reached(FOREVER_MS) || dead, incoming.replay.is_some());
+            let reached = before.iter().any(|one| reaches(one, FOREVER_MS));
+            let (same, replay) = (reached || dead, incoming.replay.is_some());
             // Of two events of other windows in flight in two pipes, the first to reserve may be
             // the last to commit: both windows must reach then.
-            let twice = reached(event.window_ms);
+            let twice = before.iter().any(|one| {
+                // One that died comes again when its original may be forgotten.
+                let may_differ = event.marks.has(Marks::UPDATE) || incoming.replay.is_some();
+                let update = may_differ && one.body != event.body_hash;
+                // What a duplicate refreshed counts in other pipes once it is committed.
+                reaches(one, event.window_ms) && !update && !one.refreshes
+            });
             match *fate {
                 // Under `late: pass` an original may have passed beside what was forgotten.
                 "deliver" if replay && self.options.late == LatePolicy::Pass => {}
-                "deliver" => assert!(!twice, "P2: {:#x} twice", event.key),
+                "deliver" => assert!(!twice, "P2: {event:?} twice: {before:?}"),
                 "duplicate" => assert!(same, "P3: {:#x} has no original", event.key),
                 _ => {}
             }
-            if fate.starts_with("deliver") {
-                before.push((event.recorded_ms, event.window_ms));
+            let refreshes = refreshed.contains(&index);
+            if fate.starts_with("deliver") || (*fate == "duplicate" && refreshes) {
+                before.push(Delivered {
+                    recorded_ms: event.recorded_ms,
+                    window_ms: event.window_ms,
+                    body: event.body_hash,
+                    refreshes,
+                });
             }
         }
     }
@@ -438,6 +476,19 @@ impl World {
     }
 }
 
+/// What the batch says that an event is a duplicate of.
+fn original(batch: &Batch, index: usize) -> Option<Original> {
+    let of_event = batch.duplicates.iter().filter(|one| one.event as usize == index);
+    let mut originals = of_event.map(|one| Original {
+        recorded_ms: one.recorded_ms,
+        other_body: one.other_body,
+        refreshes: one.refreshes,
+    });
+    let original = originals.next();
+    assert_eq!(originals.next(), None);
+    original
+}
+
 /// The events of a batch that are unsettled without it; those that wait have left it.
 fn left(batch: &Batch, events: &[Incoming]) -> Vec<Incoming> {
     let words = fates(batch);
@@ -499,6 +550,9 @@ fn a_scope_decides_as_its_naive_reference_does() {
         "left behind its original",
         "died",
         "dead",
+        "update",
+        "refresh",
+        "other body",
         "copy of dead",
         "replay delivered",
         "replay superseded",

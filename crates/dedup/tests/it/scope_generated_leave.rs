@@ -46,7 +46,10 @@ impl World {
                         && gone.recorded_ms.abs_diff(event.recorded_ms)
                             < gone.window_ms.unsigned_abs()
                 };
-                event.fate == Fate::Duplicate && gone.iter().any(reached)
+                // What another duplicate refreshed may have made it one, and that leaves, too.
+                let of_key = |gone: &Event| self.options.refresh && gone.key == event.key;
+                event.fate == Fate::Duplicate
+                    && gone.iter().any(|gone| reached(gone) || of_key(gone))
             };
             let events = later.batch.events.iter().enumerate();
             let duplicates: Vec<usize> =

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use dedup::scope::{
-    CommittedKey, DedupClock, KeyState, LatePolicy, OnDuplicateOfDead, PipeId, ScopeOptions,
-    SourceId,
+    CommittedKey, DedupClock, KeyState, LatePolicy, OnDuplicateOfDead, OnOtherBody, PipeId,
+    ScopeOptions, SourceId,
 };
 use event::batch::NO_TIME;
 
@@ -19,6 +19,8 @@ struct Held {
     /// The batch that holds it; none once committed.
     batch: Option<(PipeId, u64)>,
     body_hash: u64,
+    /// A duplicate put it there.
+    refreshes: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -54,13 +56,34 @@ pub(crate) struct Decision {
     pub(crate) routes: u64,
     /// Whether it is marked as copy of a dead event.
     pub(crate) copy: bool,
+    /// Whether it is marked as an update: all that reach it have another body.
+    pub(crate) update: bool,
+    /// What a duplicate is one of.
+    pub(crate) original: Option<Original>,
     /// The letters that its delivery supersedes.
     pub(crate) supersedes: Vec<u128>,
 }
 
+/// What a duplicate is one of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Original {
+    pub(crate) recorded_ms: i64,
+    pub(crate) other_body: bool,
+    /// The duplicate starts its key's window anew.
+    pub(crate) refreshes: bool,
+}
+
 impl Decision {
     fn new(fate: &'static str, recorded_ms: Option<i64>, event: &Incoming) -> Self {
-        Self { fate, recorded_ms, routes: event.routes, copy: false, supersedes: Vec::new() }
+        Self {
+            fate,
+            recorded_ms,
+            routes: event.routes,
+            copy: false,
+            update: false,
+            original: None,
+            supersedes: Vec::new(),
+        }
     }
 }
 
@@ -136,6 +159,7 @@ impl Model {
                 window_ms: key.window_ms,
                 batch: None,
                 body_hash: key.body_hash,
+                refreshes: false,
             };
             model.held.entry(key.key).or_default().push(held);
         }
@@ -241,7 +265,7 @@ impl Model {
             },
         };
 
-        let covering: Vec<Held> = self
+        let mut covering: Vec<Held> = self
             .held
             .get(&event.key)
             .into_iter()
@@ -249,11 +273,14 @@ impl Model {
             .filter(|held| same(held.recorded_ms, held.window_ms, recorded_ms))
             .cloned()
             .collect();
-        let settled = covering.iter().any(|held| match held.batch {
+        let settles_before = |held: &Held| match held.batch {
             None => true,
             Some((by, batch)) => by == pipe && batch <= number,
-        });
-        let in_flight = !covering.is_empty();
+        };
+        // What a duplicate in flight refreshed counts in its own pipe only.
+        covering.retain(|held| settles_before(held) || !held.refreshes);
+        let (originals, elsewhere): (Vec<Held>, Vec<Held>) =
+            covering.into_iter().partition(settles_before);
         let held_back = self.waiting.iter().any(|other| {
             other.key == event.key
                 && other.rank < rank
@@ -261,11 +288,16 @@ impl Model {
         });
 
         let mut decision = Decision::new("", Some(recorded_ms), event);
-        let dies_again = self.ask_the_dead(pipe, event, recorded_ms, &mut decision);
-        let fate = if settled || dies_again {
+        let of_dead = self.ask_the_dead(pipe, event, recorded_ms, &mut decision);
+        let known_body = originals.iter().any(|held| held.body_hash == event.body);
+        let on_other_body = self.options.on_other_body;
+        let drops = known_body || on_other_body == OnOtherBody::Drop;
+        let fate = if of_dead.is_some() || (!originals.is_empty() && drops) {
             "duplicate"
-        } else if in_flight || held_back {
+        } else if !elsewhere.is_empty() || held_back {
             "waits"
+        } else if !originals.is_empty() && on_other_body == OnOtherBody::DeadLetter {
+            "dead"
         } else if late {
             "deliver late"
         } else {
@@ -293,33 +325,64 @@ impl Model {
         if fate != "waits" {
             self.in_flight.push((pipe, number, recorded_ms));
         }
-        if fate.starts_with("deliver") {
+        decision.update = !originals.is_empty();
+        let original =
+            (fate == "duplicate").then(|| self.original(event, recorded_ms, &originals, of_dead));
+        let refreshes = original.as_ref().is_some_and(|original| original.refreshes);
+        if fate.starts_with("deliver") || refreshes {
             self.held.entry(event.key).or_default().push(Held {
                 recorded_ms,
                 window_ms: event.window_ms,
                 batch: Some((pipe, number)),
                 body_hash: event.body,
+                refreshes,
             });
         }
         if fate.starts_with("deliver") {
             Decision { fate, ..decision }
         } else {
-            Decision::new(fate, Some(recorded_ms), event)
+            Decision { original, ..Decision::new(fate, Some(recorded_ms), event) }
         }
     }
 
-    /// What the dead of its key make of an event that would go on; whether it is a duplicate.
+    /// What an event is a duplicate of: the closest entry, else a dead event, recorded then and
+    /// with its body or not.
+    fn original(
+        &self,
+        event: &Incoming,
+        recorded_ms: i64,
+        originals: &[Held],
+        of_dead: Option<(i64, bool)>,
+    ) -> Original {
+        let distance = |ms: i64| ((i128::from(ms) - i128::from(recorded_ms)).abs(), ms);
+        let closest = originals.iter().map(|held| held.recorded_ms).min_by_key(|ms| distance(*ms));
+        let same_body = originals.iter().any(|held| held.body_hash == event.body)
+            || of_dead.is_some_and(|(_, same_body)| same_body);
+        // An entry that says all that one more would say.
+        let nothing_new = originals.iter().any(|held| {
+            let as_it_is = (held.recorded_ms, held.body_hash) == (recorded_ms, event.body);
+            held.window_ms == i64::MAX || (as_it_is && held.window_ms >= event.window_ms)
+        });
+        Original {
+            recorded_ms: closest.or(of_dead.map(|(ms, _)| ms)).unwrap(),
+            other_body: !same_body,
+            refreshes: self.options.refresh && closest.is_some() && !nothing_new,
+        }
+    }
+
+    /// What the dead of its key make of an event that would go on. If it is a duplicate, when the
+    /// closest of those that say so was recorded, and whether one of them has its body.
     fn ask_the_dead(
         &self,
         pipe: PipeId,
         event: &Incoming,
         recorded_ms: i64,
         decision: &mut Decision,
-    ) -> bool {
-        let mut duplicate = false;
+    ) -> Option<(i64, bool)> {
+        let mut originals: Vec<&Dead> = Vec::new();
         for dead in self.dead.iter().filter(|dead| dead.event.key == event.key) {
             if event.replay.is_some_and(|(letter, _)| letter == dead.id) {
-                duplicate |= dead.superseded;
+                originals.extend(dead.superseded.then_some(dead));
                 continue;
             }
             if same(recorded_ms, event.window_ms, dead.recorded_ms) {
@@ -330,16 +393,18 @@ impl Model {
             }
             let same_body = dead.event.body == event.body;
             match self.options.on_duplicate_of_dead {
-                OnDuplicateOfDead::Suppress => duplicate = true,
+                OnDuplicateOfDead::Suppress => originals.push(dead),
                 OnDuplicateOfDead::Auto if same_body && dead.plan == Some(self.plan) => {
-                    duplicate = true;
+                    originals.push(dead);
                 }
                 _ if same_body && dead.pipe == pipe => decision.routes &= !dead.sinks,
                 _ => decision.copy |= !same_body || dead.sinks != 0,
             }
         }
         decision.supersedes.sort_unstable();
-        duplicate
+        let times = originals.iter().map(|dead| dead.recorded_ms);
+        let closest_ms = times.min_by_key(|ms| (ms.abs_diff(recorded_ms), *ms))?;
+        Some((closest_ms, originals.iter().any(|dead| dead.event.body == event.body)))
     }
 
     fn time(
@@ -389,10 +454,20 @@ impl Model {
             (held.batch, held.recorded_ms) == (Some((dead.pipe, number)), dead.recorded_ms)
                 && held.body_hash == dead.event.body
                 && held.window_ms == dead.event.window_ms
+                && !held.refreshes
         };
         let at = of_key.iter().position(own).unwrap();
         of_key.remove(at);
+        self.drop_refreshed(dead.pipe, number, dead.event.key);
         self.dead.push(dead);
+    }
+
+    /// An original leaves its batch, or is dead: what its duplicates refreshed since goes.
+    fn drop_refreshed(&mut self, pipe: PipeId, number: u64, key: u128) {
+        let since =
+            |held: &Held| held.batch.is_some_and(|(of, batch)| of == pipe && batch >= number);
+        let of_key = self.held.entry(key).or_default();
+        of_key.retain(|held| !(held.refreshes && since(held)));
     }
 
     /// The keys that this commit makes remembered, as the ledger would write them.
@@ -438,10 +513,12 @@ impl Model {
                 (held.batch, held.recorded_ms) == (Some((pipe, number)), recorded_ms)
                     && held.body_hash == event.body
                     && held.window_ms == event.window_ms
+                    && !held.refreshes
             };
             let at = of_key.iter().position(own).unwrap();
             of_key.remove(at);
         }
+        self.drop_refreshed(pipe, number, event.key);
         let of_key = self.waiting.iter().filter(|w| w.key == event.key);
         let turn_ms = match (held, holds) {
             (_, true) => event.received_ms,
