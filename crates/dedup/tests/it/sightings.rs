@@ -36,6 +36,7 @@ fn send_with_originals(pipe: &PipeLedger, keys: &[u128], first: u64, original_ms
         event: index as u32,
         recorded_ms: original_ms,
         other_body: index % 2 == 1,
+        refreshes: false,
     };
     let events = batch.events.iter().enumerate();
     batch.duplicates =
