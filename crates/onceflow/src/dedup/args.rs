@@ -87,12 +87,15 @@ pub(crate) struct RawSimulate {
     /// Takes key, type and time from a pipe
     #[arg(long, value_name = "PIPE.yaml", required_unless_present = "key")]
     pub(crate) config: Option<PathBuf>,
-    /// Which of its pipes, if there are several
-    #[arg(long, value_name = "NAME", requires = "config")]
+    /// Which of its pipes, if there are several; and whose events, in an archive of several
+    #[arg(long, value_name = "NAME")]
     pub(crate) pipe: Option<String>,
-    /// The windows to compare
+    /// The windows to compare; `forever` is one
     #[arg(long, value_name = "LIST", default_value = "1m,5m,1h,1d")]
     pub(crate) windows: String,
+    /// A duplicate prolongs its key, as with `refresh: true`
+    #[arg(long)]
+    pub(crate) refresh: bool,
     /// Memory for the keys of all windows together
     #[arg(long, value_name = "BYTES", default_value = "2GiB")]
     pub(crate) memory_bytes_max: String,

@@ -167,16 +167,29 @@ impl Archive {
         pipe: &str,
         range: Range,
     ) -> Result<Self, ArchiveError> {
+        Self::open_all(disk, root, Some(pipe), range)
+    }
+
+    /// As [`Archive::open`], of every pipe without one.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn open_all(
+        disk: Arc<dyn Disk>,
+        root: &Path,
+        pipe: Option<&str>,
+        range: Range,
+    ) -> Result<Self, ArchiveError> {
         let failed = |error| ArchiveError::Io { path: root.to_path_buf(), error };
         if disk.stat(root).map_err(failed)?.is_none() {
             return Err(ArchiveError::Missing(root.to_path_buf()));
         }
-        let pipe = names::pipe_in_names(pipe);
+        let pipe = pipe.map(names::pipe_in_names);
         let mut files = Vec::new();
         let hours = hours(disk.as_ref(), root)
             .map_err(|error| failed(std::io::Error::other(error.to_string())))?;
         for hour in hours.into_iter().filter(|hour| range.has_hour(*hour)) {
-            let mut of_hour = files_of(disk.as_ref(), root, hour, &pipe)?;
+            let mut of_hour = files_of(disk.as_ref(), root, hour, pipe.as_deref())?;
             of_hour.sort_by_key(|(written, _)| (written.ledger, written.order));
             for (written, path) in of_hour {
                 if let Some(file) = scan::scan(disk.as_ref(), path, hour, &written, &range)? {
@@ -199,7 +212,7 @@ fn files_of(
     disk: &dyn Disk,
     root: &Path,
     hour: Hour,
-    pipe: &str,
+    pipe: Option<&str>,
 ) -> Result<Vec<(Written, PathBuf)>, ArchiveError> {
     let folder = root.join(hour.folder());
     let listed = match disk.list(&folder) {
@@ -209,7 +222,8 @@ fn files_of(
         Err(error) => return Err(ArchiveError::Io { path: folder, error }),
     };
     let of_pipe = listed.into_iter().filter_map(|entry| {
-        let written = Written::of(&entry.name).filter(|written| written.pipe == pipe)?;
+        let wanted = |written: &Written| pipe.is_none_or(|pipe| written.pipe == pipe);
+        let written = Written::of(&entry.name).filter(wanted)?;
         Some((written, folder.join(entry.name)))
     });
     Ok(of_pipe.collect())
