@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use crate::store::{StoreError, StoreFault};
+
 /// Why the ledger can't do what it was asked to.
 ///
 /// Clones share the cause, so that one failed record can answer everybody who waits for it.
@@ -69,6 +71,14 @@ pub enum LedgerError {
     /// The ledger was closed.
     #[error("the ledger is closed")]
     Closed,
+    /// The store that the scope's keys are in can't do it; [`StoreError::fault`] says whether that
+    /// passes.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A batch lost its keys to another worker before it was committed: it, and all that was decided
+    /// after it, never happened. The pipe must be declared anew; its events come again.
+    #[error("a batch was withdrawn before it was committed: {0}; its events come again")]
+    Withdrawn(Arc<str>),
 }
 
 impl LedgerError {
@@ -76,6 +86,15 @@ impl LedgerError {
     #[must_use]
     pub const fn is_disk_full(&self) -> bool {
         matches!(self, Self::DiskFull(_))
+    }
+
+    /// Whether the call may be made again after a while: a store is away, full, or lost its data.
+    #[must_use]
+    pub const fn passes(&self) -> bool {
+        match self {
+            Self::Store(error) => !matches!(error.fault, StoreFault::Refused),
+            _ => false,
+        }
     }
 
     pub(crate) fn stopped(cause: impl std::fmt::Display) -> Self {

@@ -60,8 +60,12 @@ impl Core {
             let applying = lock(&self.applying);
             self.apply_all(&applying);
             let live = lock(&self.live);
-            (live.state.clone(), live.applied)
+            // Keys of batches that are prepared stay in the journal until somebody knows whether
+            // they count.
+            let through = live.state.oldest_prepared().map(|at| Position(at.0.saturating_sub(1)));
+            (live.state.clone(), through.unwrap_or(live.applied))
         };
+        let applied = lock(&self.live).applied;
         let forgotten = self.forgotten(&state);
         let KeyPlaces { keys_after, next_run } = &mut *places;
         let runs = state.runs.clone();
@@ -84,7 +88,7 @@ impl Core {
         }
         let obsolete = draft.obsolete();
         drop(draft);
-        self.plan_checkpoint(through);
+        self.plan_checkpoint(applied);
         lock(&self.void).retain(|position| *position > through);
         self.remove_runs(obsolete);
         match journal.drop_before(through) {

@@ -13,13 +13,14 @@ use journal::{AppendError, Disk, Journal, PendingAppend, Position};
 
 use super::checkpoint::KeyPlaces;
 use super::scope_cell::ScopeCell;
+use super::shared::Sharing;
 use super::{LedgerOptions, lock};
 use crate::error::{DiskFull, LedgerError};
 use crate::folder::{Folder, FolderLock};
 use crate::record::Record;
 use crate::scope::PipeId;
 use crate::sightings;
-use crate::state::{LedgerState, LetterOp, Misfit, StateLimits, Verdict};
+use crate::state::{LedgerState, LetterOp, Misfit, Resolved, StateLimits, Verdict};
 
 /// What all handles of a ledger share.
 ///
@@ -49,6 +50,8 @@ pub(super) struct Core {
     pub(super) void: Mutex<BTreeSet<Position>>,
     /// The scopes in use, by number.
     pub(super) scopes: Mutex<BTreeMap<u16, Arc<ScopeCell>>>,
+    /// What pipes in stores know of each other.
+    pub(super) sharing: Sharing,
     /// What is published, by pipe and by sink's place in its state; maybe not recorded yet.
     pub(super) published: Mutex<BTreeMap<(u16, u16), BatchNumber>>,
     /// Journal position and time past which the next checkpoint is due.
@@ -165,6 +168,16 @@ impl Core {
             Record::Open(record) => state.apply_open(record).map(|()| Verdict::Applied),
             Record::Letters(record) => state.apply_letters(record).map(|()| Verdict::Applied),
             Record::Source(record) => state.apply_source(record).map(|()| Verdict::Applied),
+            Record::Shared(record) => state.apply_shared(record).map(|()| Verdict::Applied),
+            Record::Prepared(record) => state.apply_prepared(position, record),
+            Record::Resolved(record) => match state.apply_resolved(record, self.limits) {
+                Ok(resolved) => {
+                    drop(live);
+                    self.resolved(resolved, scope);
+                    return Ok(());
+                }
+                Err(misfit) => Err(misfit),
+            },
             Record::Checkpoint(_) => Err(Misfit("a checkpoint among the submitted records")),
         };
         drop(live);
@@ -189,6 +202,19 @@ impl Core {
             (Err(misfit), _) => {
                 Err(self.stop(format_args!("a record makes no sense: {}", misfit.0)))
             }
+        }
+    }
+
+    /// Tells the scope what became of a prepared batch.
+    fn resolved(&self, resolved: Resolved, scope: Option<&ScopeCell>) {
+        match resolved {
+            Resolved::Committed(head) => {
+                if let Some(scope) = scope {
+                    scope.settle(PipeId(head.pipe), Some(head.number), &head.letters);
+                }
+                self.tell_others(head.pipe, &head.letters, scope);
+            }
+            Resolved::Aborted(gone) => lock(&self.void).extend(gone),
         }
     }
 

@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
+use event::Epoch;
 use journal::Journal;
 
 use super::core::Core;
 use super::harvest::journal_keys;
 use super::lock;
 use super::scope_cell::ScopeCell;
+use super::shared::SharedPipe;
 use super::{PipeDeclaration, ScopeDeclaration};
 use crate::error::{ClockSetBack, LedgerError, OtherDefinition, OtherOptions};
 use crate::record::{LettersRecord, PipeRecord, Record, ScopeEntry, SourceRecord};
@@ -32,6 +34,10 @@ pub(super) struct Declared {
     pub(super) scope: Option<(u16, Arc<ScopeCell>)>,
     /// The source that its replays count as, once there was one.
     pub(super) replays: OnceLock<u16>,
+    /// The epoch that it runs in.
+    pub(super) epoch: Epoch,
+    /// Its side of the store, where its scope is in one.
+    pub(super) shared: Option<Arc<SharedPipe>>,
 }
 
 /// What the source of a pipe's replays is called.
@@ -45,12 +51,17 @@ impl Core {
         self: &Arc<Self>,
         declaration: &PipeDeclaration,
     ) -> Result<Declared, LedgerError> {
+        // Not with a lock: the store may be slow.
+        let joined = self.join(declaration)?;
         let mut running = lock(&self.declaring);
-        let record = self.plan(declaration)?;
+        let record = self.plan(declaration, joined.as_ref().map(|(scope, _)| scope.secret))?;
         if running.contains(&record.pipe) {
             return Err(refuse(declaration, "it is running already; give this one another name"));
         }
         let (pipe, source) = (record.pipe, record.source);
+        self.resolve(pipe, declaration)?;
+        let ran_before = !lock(&self.sharing.started).insert(pipe);
+        let epoch = self.begin_again(pipe, ran_before)?;
         let scope = match (&record.scope, &declaration.scope) {
             (Some(entry), Some(scope)) => {
                 Some((entry.number, self.scope(entry, scope, declaration)?))
@@ -58,12 +69,18 @@ impl Core {
             _ => None,
         };
         self.append(Record::Pipe(record))?;
-        running.insert(pipe);
         if let Some((number, cell)) = &scope {
             // Not before: without the record a new scope has no number.
             lock(&self.scopes).insert(*number, Arc::clone(cell));
             cell.with(|scope| scope.declare_source(SourceId(source)));
         }
+        let shared = match (joined, &declaration.store, &scope) {
+            (Some((name, joined)), Some(store), Some((number, _))) => {
+                self.note_joined(*number, &store.store, &joined)?;
+                Some(Arc::new(SharedPipe::new(self, store, name, *number, (pipe, epoch))?))
+            }
+            _ => None,
+        };
         let sinks = {
             let live = lock(&self.live);
             let known = live.state.pipes.get(usize::from(pipe)).map(|pipe| pipe.sinks.as_slice());
@@ -85,7 +102,8 @@ impl Core {
             known.and_then(|number| u16::try_from(number).ok())
         };
         let replays = replays.map_or_else(OnceLock::new, OnceLock::from);
-        Ok(Declared { pipe, source, sinks, scope, replays })
+        running.insert(pipe);
+        Ok(Declared { pipe, source, sinks, scope, replays, epoch, shared })
     }
 
     /// The source that the replays of a pipe count as; a new one with the first of them.
@@ -139,7 +157,11 @@ impl Core {
     }
 
     /// The record of a pipe that starts, with the numbers that it has or gets.
-    fn plan(&self, declaration: &PipeDeclaration) -> Result<PipeRecord, LedgerError> {
+    fn plan(
+        &self,
+        declaration: &PipeDeclaration,
+        secret: Option<[u8; 16]>,
+    ) -> Result<PipeRecord, LedgerError> {
         let live = lock(&self.live);
         let state = &live.state;
         let number = |found: Option<usize>, next: usize| {
@@ -161,7 +183,8 @@ impl Core {
             return Err(refuse(declaration, &what));
         }
         let scope = declaration.scope.as_ref();
-        let scope = scope.map(|scope| self.scope_entry(state, scope, declaration)).transpose()?;
+        let entry = |scope| self.scope_entry(state, scope, declaration, secret);
+        let scope = scope.map(entry).transpose()?;
         Ok(PipeRecord {
             pipe,
             name: declaration.pipe.clone(),
@@ -179,13 +202,15 @@ impl Core {
         state: &LedgerState,
         wanted: &ScopeDeclaration,
         declaration: &PipeDeclaration,
+        secret: Option<[u8; 16]>,
     ) -> Result<ScopeEntry, LedgerError> {
         let known = state.scopes.iter().position(|scope| scope.name == wanted.name);
         let number = u16::try_from(known.unwrap_or(state.scopes.len()))
             .map_err(|_| refuse(declaration, "this data folder knows 65,536 scopes already"))?;
         let Some(known) = state.scopes.get(usize::from(number)) else {
             let (name, fields) = (wanted.name.clone(), wanted.fields);
-            let secret = self.options.random.bytes(&format!("scope {name}"))?;
+            let drawn = || self.options.random.bytes(&format!("scope {name}"));
+            let secret = secret.map_or_else(drawn, Ok)?;
             let across_types = wanted.across_types;
             return Ok(ScopeEntry { number, name, secret, fields, across_types });
         };
@@ -280,7 +305,9 @@ impl Core {
         for (pipe, id, letter) in &letters {
             scope.letter_open(*pipe, *id, letter);
         }
-        let void = lock(&self.void).clone();
+        let mut void = lock(&self.void).clone();
+        // Nobody knows yet whether these count; the store does.
+        void.extend(lock(&self.live).state.all_prepared());
         let is_void = |position| void.contains(&position);
         journal_keys(&journal, places.keys_after, is_void, number, |keys| scope.load_all(keys))
             .map_err(|what| self.stop(what))

@@ -8,14 +8,18 @@ mod checkpoint;
 mod core;
 mod declare;
 mod harvest;
+mod join;
+mod keeper;
 mod open;
 mod options;
 mod pipe;
 mod random;
 mod read_only;
 mod replay;
+mod resolve;
 mod scope_cell;
 mod settlement;
+mod shared;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,12 +28,13 @@ use event::{BatchNumber, Clock, Epoch, LedgerId};
 use journal::{Disk, Journal};
 
 use self::core::Core;
-pub use self::options::{LedgerOptions, PipeDeclaration, Random, ScopeDeclaration};
-pub use self::pipe::{PendingCommit, PipeLedger};
+pub use self::options::{LedgerOptions, PipeDeclaration, Random, ScopeDeclaration, SharedStore};
+pub use self::pipe::PipeLedger;
 pub use self::read_only::read_only;
 pub use self::settlement::{
     CounterChange, Left, LetterChange, MessageIdChange, ParkedChange, PositionChange, Settlement,
 };
+pub use self::shared::{AskAgain, PendingCommit, StoreHealth};
 pub use crate::error::{
     ClockSetBack, Damaged, DiskFull, FolderIo, LedgerError, Locked, NewerVersion, NoLedger,
     OtherDefinition, OtherOptions,

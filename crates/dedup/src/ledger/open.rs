@@ -12,6 +12,7 @@ use super::LedgerOptions;
 use super::checkpoint::KeyPlaces;
 use super::core::{Core, Live};
 use super::replay::{Replayed, journal_error};
+use super::shared::Sharing;
 use crate::error::{Damaged, FolderIo, LedgerError};
 use crate::folder::{Folder, FolderLock};
 use crate::record::{OpenRecord, Record};
@@ -75,6 +76,7 @@ pub(super) fn open(
         live: Mutex::new(Live { state, applied: Position(0) }),
         void: Mutex::new(replayed.void),
         scopes: Mutex::new(BTreeMap::new()),
+        sharing: Sharing::default(),
         published: Mutex::new(BTreeMap::new()),
         checkpoint_due: AtomicU64::new(u64::MAX),
         checkpoint_due_ms: AtomicI64::new(i64::MAX),

@@ -1,8 +1,12 @@
 //! The limits of a ledger, and what a pipe declares.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use journal::JournalConfig;
 
 use crate::scope::ScopeOptions;
+use crate::store::Store;
 
 /// The limits of a ledger. They may differ from one open to the next.
 #[derive(Clone, Debug)]
@@ -73,7 +77,21 @@ pub struct PipeDeclaration {
     /// Fingerprint of the config (the plan of DESIGN §3).
     pub config_fingerprint: u64,
     /// The store that its scope's keys are in, where workers share one; `None`: this ledger.
-    pub store: Option<std::sync::Arc<dyn crate::store::Store>>,
+    pub store: Option<SharedStore>,
+}
+
+/// A store that workers share, as a pipe uses it.
+#[derive(Clone, Debug)]
+pub struct SharedStore {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// For how long a batch holds its keys without a sign of life. Renewed every third of it.
+    pub lease: Duration,
+}
+
+impl SharedStore {
+    /// Default of [`SharedStore::lease`].
+    pub const LEASE: Duration = Duration::from_secs(60);
 }
 
 /// A scope as a pipe's config declares it.

@@ -12,9 +12,10 @@ use super::core::{Core, PendingRecord};
 use super::declare::{Declared, definition};
 use super::lock;
 use super::scope_cell::ScopeCell;
+use super::shared::{AskAgain, PendingCommit, Plan, Ready, SharedPipe, StoreHealth};
 use super::{Ledger, Left, LetterChange, PipeDeclaration, Settlement};
 use crate::error::LedgerError;
-use crate::record::{BatchHead, BatchRecord, FilesRecord, Record, Scratch};
+use crate::record::{BatchHead, BatchRecord, FilesRecord, PreparedRecord, Record, Scratch};
 use crate::scope::{
     CommittedBy, CommittedKey, KeyState, PipeId, Reserved, SourceId, Superseding, mask,
 };
@@ -41,6 +42,10 @@ pub struct PipeLedger {
     source_name: String,
     scope_name: Option<String>,
     type_names: OnceLock<Box<TypeNames>>,
+    /// Its side of the store that its scope is in, where workers share one.
+    shared: Option<Arc<SharedPipe>>,
+    /// Of the batch that was decided last: events whose key is held elsewhere in the store.
+    busy: Mutex<Vec<AskAgain>>,
 }
 
 /// The scope's times when a batch was decided: its record says these, not those of batches that
@@ -57,13 +62,16 @@ impl PipeLedger {
     pub(super) fn new(
         ledger: Arc<Ledger>,
         declaration: PipeDeclaration,
-        declared: Declared,
+        mut declared: Declared,
     ) -> Self {
+        let shared = declared.shared.take();
         Self {
             ledger,
             name: declaration.pipe,
             sink_names: declaration.sinks,
             declared,
+            shared,
+            busy: Mutex::new(Vec::new()),
             config_fingerprint: declaration.config_fingerprint,
             decided: Mutex::new(VecDeque::new()),
             decided_last: AtomicU64::new(0),
@@ -91,7 +99,7 @@ impl PipeLedger {
     pub fn identity(&self, sink: &str) -> SinkIdentity {
         SinkIdentity {
             ledger_id: self.ledger.id(),
-            epoch: self.ledger.epoch(),
+            epoch: self.declared.epoch,
             pipe: self.name.clone(),
             sink: sink.into(),
             scope: self.scope_secret(),
@@ -144,12 +152,83 @@ impl PipeLedger {
     }
 
     /// Decides every event whose fate is undecided, see [`crate::scope::Scope::reserve`]. Without
-    /// a scope every such event is delivered.
+    /// a scope every such event is delivered. Where the scope is in a store that workers share, that
+    /// has the last word; for when to ask it again see [`PipeLedger::ask_again`].
     ///
     /// # Errors
     /// [`LedgerError`]: keys couldn't be looked up (a key run is damaged or can't be read, the
-    /// shared store refuses). The batch is undecided as before.
+    /// shared store can't be asked, or a batch of the pipe was withdrawn). The batch is undecided as
+    /// before, but for what came too late.
     pub fn reserve(&self, number: BatchNumber, batch: &mut Batch) -> Result<Reserved, LedgerError> {
+        self.reserve_patiently(number, batch, &mut |_| false)
+    }
+
+    /// As [`PipeLedger::reserve`]; `patience` is asked after each failure of the store that passes
+    /// ([`LedgerError::passes`]): it waits a while, and says whether to try again.
+    ///
+    /// # Errors
+    /// As [`PipeLedger::reserve`].
+    pub fn reserve_patiently(
+        &self,
+        number: BatchNumber,
+        batch: &mut Batch,
+        patience: &mut dyn FnMut(&LedgerError) -> bool,
+    ) -> Result<Reserved, LedgerError> {
+        let Some(shared) = &self.shared else { return self.reserve_here(number, batch) };
+        shared.check()?;
+        let undecided: Vec<bool> =
+            batch.events.iter().map(|event| event.fate == Fate::Undecided).collect();
+        let asked = |at: usize| undecided.get(at).copied().unwrap_or(false);
+        let mut reserved = self.reserve_here(number, batch)?;
+        let answer = shared.ask(number, batch, asked, patience);
+        let (said, again) = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.release(number, batch);
+                let decided = batch.events.iter_mut().enumerate().filter(|(at, _)| asked(*at));
+                let of_keys = |fate| matches!(fate, Fate::Deliver | Fate::Duplicate | Fate::Waits);
+                decided
+                    .filter(|(_, event)| of_keys(event.fate))
+                    .for_each(|(_, event)| event.fate = Fate::Undecided);
+                return Err(error);
+            }
+        };
+        *lock(&self.busy) = again;
+        if let Some(cell) = self.cell().filter(|_| !said.is_empty()) {
+            cell.with(|scope| {
+                scope.said_elsewhere(self.pipe_id(), number, batch, asked, &said);
+            });
+            let count = |fate| {
+                let of_fate = batch.events.iter().zip(&undecided);
+                let of_fate = of_fate.filter(|(event, asked)| **asked && event.fate == fate);
+                u32::try_from(of_fate.count()).unwrap_or(u32::MAX)
+            };
+            reserved.reserved = count(Fate::Deliver);
+            reserved.duplicates = count(Fate::Duplicate);
+            reserved.waiting = count(Fate::Waits);
+        }
+        Ok(reserved)
+    }
+
+    /// Of the batch that was decided last: the events that wait because another batch holds their
+    /// key in the store. Nobody tells when it is free. They aren't told a second time.
+    #[must_use]
+    pub fn ask_again(&self) -> Vec<AskAgain> {
+        std::mem::take(&mut *lock(&self.busy))
+    }
+
+    /// How the pipe gets on with the store that its scope is in, if it is in one.
+    #[must_use]
+    pub fn store_health(&self) -> Option<StoreHealth> {
+        self.shared.as_ref().map(|shared| shared.health())
+    }
+
+    /// As [`PipeLedger::reserve`], as far as this ledger knows.
+    fn reserve_here(
+        &self,
+        number: BatchNumber,
+        batch: &mut Batch,
+    ) -> Result<Reserved, LedgerError> {
         self.narrow_replays(batch);
         let Some(cell) = self.cell() else {
             let undecided = |event: &&mut Event| event.fate == Fate::Undecided;
@@ -185,6 +264,9 @@ impl PipeLedger {
 
     /// Lets go of the keys that batch `number` reserved: it will not commit, or not with them.
     pub fn release(&self, number: BatchNumber, batch: &Batch) {
+        if let Some(shared) = &self.shared {
+            shared.release(number);
+        }
         if let Some(cell) = self.cell() {
             cell.with(|scope| scope.release(self.pipe_id(), number, batch));
         }
@@ -197,6 +279,9 @@ impl PipeLedger {
     /// decided later waits for it by itself.
     pub fn leave(&self, number: BatchNumber, left: &[Left]) -> BatchNumber {
         let last = || BatchNumber(self.decided_last.load(Ordering::Acquire)).max(number);
+        if let Some(shared) = &self.shared {
+            shared.leave(number, left);
+        }
         let Some(cell) = self.cell() else { return last() };
         cell.with(|scope| {
             scope.leave(self.pipe_id(), number, left);
@@ -281,11 +366,18 @@ impl PipeLedger {
         let core = Arc::clone(self.core());
         let mut head = match self.head(settlement) {
             Ok(head) => head,
-            Err(error) => {
-                let record = PendingRecord::refused(error);
-                return PendingCommit { core, record, sightings: None };
-            }
+            Err(error) => return PendingCommit::alone(core, PendingRecord::refused(error), None),
         };
+        if let Some(shared) = &self.shared {
+            if let Some(plan) = shared.plan(settlement.number, settlement.batch) {
+                let ready = self.ready(&plan, head, settlement);
+                return PendingCommit::shared(Arc::clone(shared), settlement.number, plan, ready);
+            }
+            if self.with_state(|pipe| !pipe.prepared.is_empty()) {
+                let error = self.refuse("a batch before this one is prepared and not resolved");
+                return PendingCommit::alone(core, PendingRecord::refused(error), None);
+            }
+        }
         let has_scope = head.scope.is_some();
         let events = if has_scope { settlement.batch.events.as_slice() } else { &[] };
         let keys = events.iter().filter_map(key).chain(refreshed(settlement.batch, has_scope));
@@ -296,7 +388,22 @@ impl PipeLedger {
         let scope = self.cell().cloned();
         let record = core.submit(bytes, Record::Batch(head), scope);
         let sightings = self.sightings(settlement);
-        PendingCommit { core, record, sightings }
+        PendingCommit::alone(core, record, sightings)
+    }
+
+    /// The record of a batch that waits for the store's word.
+    fn ready(&self, plan: &Plan, head: BatchHead, settlement: &Settlement<'_>) -> Ready {
+        let (epoch, attempt) = (plan.name.epoch, plan.name.number.0);
+        let mut record = PreparedRecord { epoch, attempt, head };
+        let mut bytes = Vec::new();
+        if !plan.prepared {
+            let events = settlement.batch.events.as_slice();
+            let keys = events.iter().filter_map(key).chain(refreshed(settlement.batch, true));
+            let mut scratch = lock(&self.scratch);
+            record.head.keys = record.encode(&mut bytes, &mut scratch, events.len(), keys);
+        }
+        let (scope, sightings) = (self.cell().cloned(), self.sightings(settlement));
+        Ready { bytes, record: Record::Prepared(record), scope, sightings }
     }
 
     /// Names the pipe's event types, for sightings; once, before the first batch. Without it they
@@ -473,11 +580,13 @@ impl PipeLedger {
 }
 
 impl Drop for PipeLedger {
-    /// A pipe that is gone makes nobody wait behind it.
+    /// A pipe that is gone makes nobody wait behind it, and may be declared again.
     fn drop(&mut self) {
         if let Some(cell) = self.cell() {
             cell.with(|scope| scope.pipe_gone(self.pipe_id()));
         }
+        self.shared = None;
+        lock(&self.core().declaring).remove(&self.declared.pipe);
     }
 }
 
@@ -512,29 +621,5 @@ fn sink_state(sink: &SinkRecord) -> SinkState {
         published_through: sink.published_through,
         files: sink.files.iter().map(|(name, known)| (name.clone(), file(known))).collect(),
         unpublished: sink.unpublished.iter().map(|(n, output)| (*n, output.clone())).collect(),
-    }
-}
-
-/// A commit that is under way. Dropping it doesn't take it back.
-#[must_use = "nothing is settled before wait() has said so"]
-pub struct PendingCommit {
-    core: Arc<Core>,
-    record: PendingRecord,
-    sightings: Option<Encoded>,
-}
-
-impl PendingCommit {
-    /// Blocks until the record is durable and applied, and everything committed before it too.
-    ///
-    /// # Errors
-    /// [`LedgerError::DiskFull`]: not written, commit again once there is room.
-    /// [`LedgerError::Stopped`]: storage failed; whether the record will be there after a restart
-    /// is not known, and nothing may be acknowledged.
-    pub fn wait(self) -> Result<(), LedgerError> {
-        self.core.wait(&self.record)?;
-        if let Some(sightings) = &self.sightings {
-            self.core.sightings.append(sightings);
-        }
-        Ok(())
     }
 }

@@ -9,7 +9,7 @@ use journal::{OpenError, Position};
 use crate::error::{Damaged, FolderIo, LedgerError, NewerVersion};
 use crate::folder::Folder;
 use crate::record::{CheckpointRecord, Record, Unreadable, VERSION};
-use crate::state::{LedgerState, StateLimits, Verdict};
+use crate::state::{LedgerState, Resolved, StateLimits, Verdict};
 
 /// What the records of a journal amount to.
 #[derive(Debug)]
@@ -57,6 +57,21 @@ impl Replayed {
             (Record::Published(record), Some(state)) => state.apply_published(&record),
             (Record::Letters(record), Some(state)) => state.apply_letters(&record),
             (Record::Source(record), Some(state)) => state.apply_source(&record),
+            (Record::Shared(record), Some(state)) => state.apply_shared(&record),
+            (Record::Prepared(record), Some(state)) => {
+                state.apply_prepared(position, &record).map(|verdict| {
+                    if verdict == Verdict::Void {
+                        self.void.insert(position);
+                    }
+                })
+            }
+            (Record::Resolved(record), Some(state)) => {
+                state.apply_resolved(&record, limits).map(|resolved| {
+                    if let Resolved::Aborted(gone) = resolved {
+                        self.void.extend(gone);
+                    }
+                })
+            }
             (Record::Batch(head), Some(state)) => state.apply_batch(&head, limits).map(|verdict| {
                 if verdict == Verdict::Void {
                     self.void.insert(position);

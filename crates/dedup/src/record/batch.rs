@@ -6,7 +6,7 @@
 use event::BatchNumber;
 use event::sink::StagedOutput;
 
-use super::cursor::{Cursor, Decoded, put_i64, put_list, put_option, put_u64};
+use super::cursor::{Cursor, Decoded, put_bytes, put_i64, put_list, put_option, put_u64};
 use super::keys::{self, Scratch};
 use super::{BATCH, OnDisk, VERSION};
 use crate::ledger::{CounterChange, MessageIdChange, ParkedChange, PositionChange};
@@ -47,7 +47,7 @@ pub(crate) struct BatchHead {
 }
 
 impl BatchHead {
-    fn put(&self, out: &mut Vec<u8>) {
+    fn put_fields(&self, out: &mut Vec<u8>) {
         put_u64(out, self.pipe.into());
         put_u64(out, self.source.into());
         put_u64(out, self.number.0);
@@ -68,7 +68,7 @@ impl BatchHead {
         }
     }
 
-    fn take(cursor: &mut Cursor<'_>, scope: Option<u16>, keys: u64) -> Decoded<Self> {
+    fn take_fields(cursor: &mut Cursor<'_>, scope: Option<u16>, keys: u64) -> Decoded<Self> {
         Ok(Self {
             pipe: cursor.u16()?,
             source: cursor.u16()?,
@@ -107,10 +107,21 @@ impl<'a> BatchRecord<'a> {
         keys: impl Iterator<Item = CommittedKey>,
     ) -> u64 {
         out.extend_from_slice(&[VERSION, BATCH]);
+        Self::encode_after(out, head, scratch, keys_max, keys)
+    }
+
+    /// Appends what follows version and kind; how many keys it has.
+    pub(super) fn encode_after(
+        out: &mut Vec<u8>,
+        head: &BatchHead,
+        scratch: &mut Scratch,
+        keys_max: usize,
+        keys: impl Iterator<Item = CommittedKey>,
+    ) -> u64 {
         put_u64(out, head.scope.map_or(0, |scope| u64::from(scope) + 1));
         let len_at = out.len();
         out.extend_from_slice(&[0; 4]);
-        head.put(out);
+        head.put_fields(out);
         let len = out.len() - len_at - 4;
         if let Some(place) = out.get_mut(len_at..len_at + 4) {
             place.copy_from_slice(&(len as u32).to_le_bytes());
@@ -134,7 +145,7 @@ impl<'a> BatchRecord<'a> {
     pub(crate) fn head(&self) -> Decoded<BatchHead> {
         let count = u32::from_le_bytes(self.keys.clone().array()?);
         let mut cursor = self.head;
-        let head = BatchHead::take(&mut cursor, self.scope, count.into())?;
+        let head = BatchHead::take_fields(&mut cursor, self.scope, count.into())?;
         cursor.end()?;
         Ok(head)
     }
@@ -152,8 +163,27 @@ impl<'a> BatchRecord<'a> {
     }
 }
 
+/// The head alone, as a checkpoint keeps that of a batch that is prepared.
+impl OnDisk for BatchHead {
+    fn put(&self, out: &mut Vec<u8>) {
+        put_option(out, self.scope, |out, scope| put_u64(out, scope.into()));
+        put_u64(out, self.keys);
+        let mut head = Vec::new();
+        self.put_fields(&mut head);
+        put_bytes(out, &head);
+    }
+
+    fn take(cursor: &mut Cursor<'_>) -> Decoded<Self> {
+        let (scope, keys) = (cursor.option(Cursor::u16)?, cursor.u64()?);
+        let mut fields = Cursor::new(cursor.bytes()?);
+        let head = Self::take_fields(&mut fields, scope, keys)?;
+        fields.end()?;
+        Ok(head)
+    }
+}
+
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::super::keys::tests::any_key;
@@ -161,7 +191,7 @@ mod tests {
     use super::*;
 
     prop_compose! {
-        fn any_head()(
+        pub(crate) fn any_head()(
             (pipe, source, scope, number) in any::<(u16, u16, Option<u16>, u64)>(),
             (recorded_max_ms, watermark_ms) in any::<(i64, Option<i64>)>(),
             published in prop::collection::vec(any::<(u16, u64)>(), 0..3),

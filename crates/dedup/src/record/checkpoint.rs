@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use event::{BatchNumber, Epoch, LedgerId};
 use journal::Position;
 
-use super::OnDisk;
 use super::cursor::{Cursor, Decoded, put_i64, put_list, put_option, put_str, put_u64};
-use crate::state::{LedgerState, Letter, MinuteBucket, PipeState, SourceCounters};
+use super::{BatchHead, OnDisk};
+use crate::state::{
+    LedgerState, Letter, MinuteBucket, PipeState, PreparedBatch, ScopeState, SharedState,
+    SourceCounters,
+};
 
 /// A checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,11 +50,11 @@ impl OnDisk for CheckpointRecord {
         let made_ms = cursor.i64()?;
         let keys_after = cursor.option(|cursor| cursor.u64().map(Position))?;
         let void = cursor.list(|cursor| cursor.u64().map(Position))?;
-        let scopes = cursor.list(OnDisk::take)?;
+        let mut scopes: Vec<ScopeState> = cursor.list(OnDisk::take)?;
         let mut pipes: Vec<PipeState> = cursor.list(OnDisk::take)?;
         let mut sources: Vec<SourceCounters> = cursor.list(OnDisk::take)?;
         let runs = cursor.list(OnDisk::take)?;
-        take_later_parts(cursor, &mut pipes, &mut sources)?;
+        take_later_parts(cursor, &mut scopes, &mut pipes, &mut sources)?;
         let state = LedgerState {
             ledger_id,
             epoch,
@@ -67,21 +70,29 @@ impl OnDisk for CheckpointRecord {
 }
 
 /// What later versions added: what expired, of the sources that lost something; the open letters,
-/// of pipes that have some; and the minutes that don't balance, of sources that have some. A part
-/// is left out where it and all after it have nothing to say, so that records without it read as
-/// they always did.
+/// of pipes that have some; the minutes that don't balance, of sources that have some; the batches
+/// that are prepared, of pipes that have some; and the stores that scopes are in. A part is left
+/// out where it and all after it have nothing to say, so that records without it read as they
+/// always did.
 fn put_later_parts(out: &mut Vec<u8>, state: &LedgerState) {
     let sources = || state.sources.iter().enumerate();
     let lossy: Vec<_> = sources().filter(|(_, source)| source.expired > 0).collect();
     let dead: Vec<_> =
         state.pipes.iter().enumerate().filter(|(_, pipe)| !pipe.letters.is_empty()).collect();
     let broken: Vec<_> = sources().filter(|(_, source)| !source.broken.is_empty()).collect();
-    let parts = match (lossy.is_empty(), dead.is_empty(), broken.is_empty()) {
-        (_, _, false) => 3,
-        (_, false, true) => 2,
-        (false, true, true) => 1,
-        (true, true, true) => 0,
-    };
+    let prepared: Vec<_> =
+        state.pipes.iter().enumerate().filter(|(_, pipe)| !pipe.prepared.is_empty()).collect();
+    let scopes = state.scopes.iter().enumerate();
+    let shared: Vec<_> =
+        scopes.filter_map(|(n, scope)| scope.shared.as_ref().map(|shared| (n, shared))).collect();
+    let said = [
+        &lossy.is_empty(),
+        &dead.is_empty(),
+        &broken.is_empty(),
+        &prepared.is_empty(),
+        &shared.is_empty(),
+    ];
+    let parts = said.iter().rposition(|is_empty| !**is_empty).map_or(0, |last| last + 1);
     if parts >= 1 {
         put_list(out, lossy.into_iter(), |out, (number, source)| {
             put_u64(out, number as u64);
@@ -106,10 +117,23 @@ fn put_later_parts(out: &mut Vec<u8>, state: &LedgerState) {
             });
         });
     }
+    if parts >= 4 {
+        put_list(out, prepared.into_iter(), |out, (number, pipe)| {
+            put_u64(out, number as u64);
+            put_list(out, pipe.prepared.iter(), |out, batch| batch.put(out));
+        });
+    }
+    if parts >= 5 {
+        put_list(out, shared.into_iter(), |out, (number, shared)| {
+            put_u64(out, number as u64);
+            shared.put(out);
+        });
+    }
 }
 
 fn take_later_parts(
     cursor: &mut Cursor<'_>,
+    scopes: &mut [ScopeState],
     pipes: &mut [PipeState],
     sources: &mut [SourceCounters],
 ) -> Decoded<()> {
@@ -144,7 +168,44 @@ fn take_later_parts(
         let missing = cursor.missing("source that doesn't balance");
         sources.get_mut(usize::from(number)).ok_or(missing)?.broken = broken;
     }
+    if cursor.is_at_end() {
+        return Ok(());
+    }
+    type Prepared = Vec<PreparedBatch>;
+    let prepared: Vec<(u16, Prepared)> =
+        cursor.list(|cursor| Ok((cursor.u16()?, cursor.list(OnDisk::take)?)))?;
+    for (number, prepared) in prepared {
+        let missing = cursor.missing("pipe with prepared batches");
+        pipes.get_mut(usize::from(number)).ok_or(missing)?.prepared = prepared;
+    }
+    if cursor.is_at_end() {
+        return Ok(());
+    }
+    let shared: Vec<(u16, SharedState)> =
+        cursor.list(|cursor| Ok((cursor.u16()?, OnDisk::take(cursor)?)))?;
+    for (number, shared) in shared {
+        let missing = cursor.missing("scope in a store");
+        scopes.get_mut(usize::from(number)).ok_or(missing)?.shared = Some(shared);
+    }
     Ok(())
+}
+
+impl OnDisk for PreparedBatch {
+    fn put(&self, out: &mut Vec<u8>) {
+        put_u64(out, self.position.0);
+        put_u64(out, self.epoch.0);
+        put_u64(out, self.attempt);
+        self.head.put(out);
+    }
+
+    fn take(cursor: &mut Cursor<'_>) -> Decoded<Self> {
+        Ok(Self {
+            position: Position(cursor.u64()?),
+            epoch: Epoch(cursor.u64()?),
+            attempt: cursor.u64()?,
+            head: Box::new(BatchHead::take(cursor)?),
+        })
+    }
 }
 
 #[cfg(test)]
@@ -152,10 +213,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::Record;
+    use super::super::batch::tests::any_head;
     use super::super::letters::tests::any_letter;
     use super::super::pipe::tests::any_pipe;
     use super::super::runs::tests::any_run;
     use super::super::scope::tests::any_scope;
+    use super::super::shared::tests::any_shared;
     use super::super::sources::tests::any_source;
     use super::super::tests::record_round_trip;
     use super::*;
@@ -185,7 +248,12 @@ mod tests {
             expired: u64,
             letters in prop::collection::btree_map(any::<u128>(), any_letter(), 0..3),
             broken in prop::collection::btree_map(any::<i64>(), any::<u64>(), 0..3),
+            prepared in prop::collection::vec(any_head(), 0..2),
+            shared in prop::option::of(any_shared()),
         ) {
+            if let Some(scope) = state.scopes.last_mut() {
+                scope.shared = shared;
+            }
             if let Some(source) = state.sources.last_mut() {
                 source.expired = expired;
                 let minute = |(minute, batch)| (MinuteBucket(minute), BatchNumber(batch));
@@ -193,6 +261,10 @@ mod tests {
             }
             if let Some(pipe) = state.pipes.last_mut() {
                 pipe.letters = letters;
+                let batch = |head| PreparedBatch {
+                    position: Position(7), epoch: Epoch(2), attempt: 9, head: Box::new(head),
+                };
+                pipe.prepared = prepared.into_iter().map(batch).collect();
             }
             let (keys_after, void) =
                 (keys_after.map(Position), void.into_iter().map(Position).collect());

@@ -17,9 +17,12 @@ mod open;
 mod parked;
 mod pipe;
 mod positions;
+mod prepared;
 mod published;
+mod resolved;
 mod runs;
 mod scope;
+mod shared;
 mod source;
 mod sources;
 
@@ -32,8 +35,11 @@ pub(crate) use keys::{Scratch, decode as decode_keys, encode as encode_keys};
 pub(crate) use letters::LettersRecord;
 pub(crate) use open::OpenRecord;
 pub(crate) use pipe::PipeRecord;
+pub(crate) use prepared::PreparedRecord;
 pub(crate) use published::PublishedRecord;
+pub(crate) use resolved::ResolvedRecord;
 pub(crate) use scope::ScopeEntry;
+pub(crate) use shared::SharedRecord;
 pub(crate) use source::SourceRecord;
 
 /// The format that this program writes, and the newest that it reads.
@@ -47,6 +53,10 @@ const PUBLISHED: u8 = 5;
 const CHECKPOINT: u8 = 6;
 const LETTERS: u8 = 7;
 const SOURCE: u8 = 8;
+// 9: keys that were imported.
+const PREPARED: u8 = 10;
+const RESOLVED: u8 = 11;
+const SHARED: u8 = 12;
 
 /// Something with one way to stand on disk.
 pub(crate) trait OnDisk: Sized {
@@ -75,6 +85,12 @@ pub(crate) enum Record {
     Letters(LettersRecord),
     /// A pipe uses one more source.
     Source(SourceRecord),
+    /// A batch of a shared scope is ready to be committed.
+    Prepared(PreparedRecord),
+    /// A prepared batch is committed, or aborted.
+    Resolved(ResolvedRecord),
+    /// A scope was joined to a store.
+    Shared(SharedRecord),
 }
 
 /// A record that this program can't read.
@@ -108,6 +124,11 @@ impl Record {
             Self::Checkpoint(record) => put(&mut out, CHECKPOINT, record.as_ref()),
             Self::Letters(record) => put(&mut out, LETTERS, record),
             Self::Source(record) => put(&mut out, SOURCE, record),
+            Self::Prepared(record) => {
+                record.encode(&mut out, &mut Scratch::default(), 0, std::iter::empty());
+            }
+            Self::Resolved(record) => put(&mut out, RESOLVED, record),
+            Self::Shared(record) => put(&mut out, SHARED, record),
         }
         out
     }
@@ -126,17 +147,22 @@ impl Record {
             CHECKPOINT => Self::Checkpoint(Box::new(CheckpointRecord::take(cursor)?)),
             LETTERS => Self::Letters(LettersRecord::take(cursor)?),
             SOURCE => Self::Source(SourceRecord::take(cursor)?),
+            PREPARED => return Ok(Self::Prepared(PreparedRecord::take(cursor)?)),
+            RESOLVED => Self::Resolved(ResolvedRecord::take(cursor)?),
+            SHARED => Self::Shared(SharedRecord::take(cursor)?),
             _ => return Err(cursor.missing("known kind of record").into()),
         };
         cursor.end()?;
         Ok(record)
     }
 
-    /// A batch's record, if it is one, with its head and keys undecoded.
+    /// A batch's record, if it is one (that of a prepared batch, too), with its head and keys
+    /// undecoded.
     pub(crate) fn batch(bytes: &[u8]) -> Result<Option<BatchRecord<'_>>, Unreadable> {
         let mut cursor = Cursor::new(bytes);
         match Self::kind(&mut cursor)? {
             BATCH => Ok(Some(BatchRecord::take(&mut cursor)?)),
+            PREPARED => Ok(Some(PreparedRecord::batch(&mut cursor)?)),
             _ => Ok(None),
         }
     }
@@ -202,7 +228,7 @@ pub(crate) mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_bytes_are_read_without_panic(kind in 0_u8..10, mut bytes: Vec<u8>) {
+        fn any_bytes_are_read_without_panic(kind in 0_u8..14, mut bytes: Vec<u8>) {
             bytes.splice(0..0, [VERSION, kind]);
             let _ = Record::decode(&bytes);
         }

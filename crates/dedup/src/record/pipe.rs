@@ -96,8 +96,9 @@ impl OnDisk for PipeState {
             })?,
             sinks: cursor.list(OnDisk::take)?,
             types: cursor.list(OnDisk::take)?,
-            // They stand at the end of a checkpoint.
+            // These stand at the end of a checkpoint.
             letters: BTreeMap::new(),
+            prepared: Vec::new(),
         })
     }
 }
@@ -130,7 +131,7 @@ pub(crate) mod tests {
             let parked = parked.into_iter().map(|parked| (parked.1.id, parked)).collect();
             PipeState {
                 name, source, scope, config_fingerprint, invocations, committed, positions,
-                message_ids, parked, sinks, types, letters: BTreeMap::new(),
+                message_ids, parked, sinks, types, letters: BTreeMap::new(), prepared: Vec::new(),
             }
         }
     }

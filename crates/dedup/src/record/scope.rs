@@ -75,6 +75,7 @@ impl OnDisk for ScopeState {
             forgotten_through_ms: cursor.i64()?,
             keys_committed: cursor.u64()?,
             keys_live: None,
+            shared: None,
         })
     }
 }
@@ -103,7 +104,7 @@ pub(crate) mod tests {
             let ScopeEntry { name, secret, fields, across_types, .. } = entry;
             ScopeState {
                 name, secret, fields, across_types, recorded_max_ms, watermarks,
-                forgotten_through_ms, keys_committed, keys_live: None,
+                forgotten_through_ms, keys_committed, keys_live: None, shared: None,
             }
         }
     }

@@ -9,6 +9,7 @@
 
 mod committed;
 mod dead;
+mod elsewhere;
 mod flights;
 mod found;
 mod ids;
@@ -22,6 +23,7 @@ mod waiters;
 pub use crate::index::WINDOWS_MAX;
 pub use committed::{CommittedBy, CommittedKey, DeadState, FOREVER_MS, KeyState};
 pub(crate) use dead::mask;
+pub(crate) use elsewhere::Elsewhere;
 pub use ids::{PipeId, SourceId};
 pub use options::{DedupClock, LatePolicy, OnDuplicateOfDead, OnOtherBody, ScopeOptions};
 

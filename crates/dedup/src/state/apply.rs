@@ -1,17 +1,21 @@
 //! What each record changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use event::sink::StagedOutput;
 use event::{BatchNumber, Outcome};
+use journal::Position;
 
 use super::SourceCounters;
 use super::fold;
-use super::{FileRecord, LedgerState, LetterOp, MinuteBucket, PipeState, ScopeState, SinkRecord};
+use super::{
+    FileRecord, LedgerState, LetterOp, MinuteBucket, PipeState, PreparedBatch, ScopeState,
+    SharedState, SinkRecord,
+};
 use crate::ledger::{CounterChange, MessageIdChange, ParkedChange};
 use crate::record::{
-    BatchHead, FilesRecord, LettersRecord, OpenRecord, PipeRecord, PublishedRecord, ScopeEntry,
-    SourceRecord,
+    BatchHead, FilesRecord, LettersRecord, OpenRecord, PipeRecord, PreparedRecord, PublishedRecord,
+    ResolvedRecord, ScopeEntry, SharedRecord, SourceRecord,
 };
 
 /// Limits that decide how counters are kept.
@@ -38,6 +42,15 @@ pub(crate) enum Verdict {
     Applied,
     /// A batch before it had no room and is not there: this one doesn't count either.
     Void,
+}
+
+/// What a resolution did.
+#[derive(Debug)]
+pub(crate) enum Resolved {
+    /// The batch with this head counts.
+    Committed(Box<BatchHead>),
+    /// The batches of these records never will.
+    Aborted(Vec<Position>),
 }
 
 impl LedgerState {
@@ -101,6 +114,7 @@ impl LedgerState {
                 forgotten_through_ms: i64::MIN,
                 keys_committed: 0,
                 keys_live: None,
+                shared: None,
             });
         }
         let known = self.scope_mut(entry.number)?;
@@ -171,6 +185,73 @@ impl LedgerState {
         Ok(Verdict::Applied)
     }
 
+    /// Notes a batch that is ready, unless one before it had no room.
+    pub(crate) fn apply_prepared(
+        &mut self,
+        position: Position,
+        record: &PreparedRecord,
+    ) -> Result<Verdict, Misfit> {
+        let pipe = self.pipe_mut(record.head.pipe)?;
+        let last = pipe.prepared.last().map_or(pipe.committed, PreparedBatch::number);
+        if record.head.number != last.next() {
+            return Ok(Verdict::Void);
+        }
+        let PreparedRecord { epoch, attempt, ref head } = *record;
+        let head = Box::new(head.clone());
+        pipe.prepared.push(PreparedBatch { position, epoch, attempt, head });
+        Ok(Verdict::Applied)
+    }
+
+    /// Applies what became of the oldest prepared batch of a pipe: its head if it counts, else the
+    /// places of the records that never will.
+    pub(crate) fn apply_resolved(
+        &mut self,
+        record: &ResolvedRecord,
+        limits: StateLimits,
+    ) -> Result<Resolved, Misfit> {
+        let pipe = self.pipe_mut(record.pipe)?;
+        if pipe.prepared.first().map(PreparedBatch::number) != Some(record.number) {
+            return Err(Misfit("a resolution of a batch that isn't the oldest prepared one"));
+        }
+        if !record.committed {
+            let gone = std::mem::take(&mut pipe.prepared);
+            return Ok(Resolved::Aborted(gone.into_iter().map(|batch| batch.position).collect()));
+        }
+        let batch = pipe.prepared.remove(0);
+        match self.apply_batch(&batch.head, limits)? {
+            Verdict::Applied => Ok(Resolved::Committed(batch.head)),
+            Verdict::Void => Err(Misfit("a prepared batch that doesn't follow the last one")),
+        }
+    }
+
+    pub(crate) fn apply_shared(&mut self, record: &SharedRecord) -> Result<(), Misfit> {
+        let scope = self.scope_mut(record.scope)?;
+        if scope.secret != record.secret {
+            if scope.keys_committed > 0 {
+                return Err(Misfit("a scope with keys got another secret"));
+            }
+            scope.secret = record.secret;
+        }
+        let known = scope.shared.as_ref();
+        let lost = known.is_some_and(|known| known.incarnation != record.incarnation);
+        let losses = known.map_or(0, |known| known.losses) + u64::from(lost);
+        let (place, incarnation) = (record.place.clone(), record.incarnation);
+        scope.shared = Some(SharedState { place, incarnation, losses });
+        Ok(())
+    }
+
+    /// The place of the oldest record that is prepared and not resolved.
+    pub(crate) fn oldest_prepared(&self) -> Option<Position> {
+        let oldest = self.pipes.iter().filter_map(|pipe| pipe.prepared.first());
+        oldest.map(|batch| batch.position).min()
+    }
+
+    /// The places of all records that are prepared and not resolved.
+    pub(crate) fn all_prepared(&self) -> BTreeSet<Position> {
+        let all = self.pipes.iter().flat_map(|pipe| &pipe.prepared);
+        all.map(|batch| batch.position).collect()
+    }
+
     pub(crate) fn apply_letters(&mut self, record: &LettersRecord) -> Result<(), Misfit> {
         self.note_letters(record.pipe, &record.letters)
     }
@@ -213,9 +294,14 @@ impl LedgerState {
     }
 
     /// What the last run left in flight, parked events apart: for the record of the next opening.
+    /// Not of pipes with prepared batches: these may settle some of it.
     pub(crate) fn left_in_flight(&self) -> Vec<(u16, Vec<(MinuteBucket, u64)>)> {
         let mut left = Vec::new();
         for (number, source) in (0..).zip(&self.sources) {
+            let pipe = self.pipes.get(usize::from(source.pipe));
+            if pipe.is_some_and(|pipe| !pipe.prepared.is_empty()) {
+                continue;
+            }
             let mut minutes = source.in_flight.clone();
             let parked = self.pipes.get(usize::from(source.pipe)).map(|pipe| &pipe.parked);
             for (of, event) in parked.into_iter().flat_map(BTreeMap::values) {

@@ -7,13 +7,15 @@ mod apply;
 mod fold;
 mod letter;
 mod parked;
+mod prepared;
 mod tally;
 
-pub(crate) use apply::{Misfit, StateLimits, Verdict};
+pub(crate) use apply::{Misfit, Resolved, StateLimits, Verdict};
 pub use event::Attempt;
 pub(crate) use letter::LetterOp;
 pub use letter::{Letter, LetterKey};
 pub use parked::ParkedEvent;
+pub use prepared::{PreparedBatch, SharedState};
 pub use tally::{MinuteBucket, Tally};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,6 +68,8 @@ pub struct ScopeState {
     pub keys_committed: u64,
     /// Keys in memory, those in flight included; only a living ledger with the scope in use knows.
     pub keys_live: Option<u64>,
+    /// The store that its keys are in, where workers share one.
+    pub shared: Option<SharedState>,
 }
 
 impl std::fmt::Debug for ScopeState {
@@ -80,6 +84,7 @@ impl std::fmt::Debug for ScopeState {
             .field("forgotten_through_ms", &self.forgotten_through_ms)
             .field("keys_committed", &self.keys_committed)
             .field("keys_live", &self.keys_live)
+            .field("shared", &self.shared)
             .finish_non_exhaustive()
     }
 }
@@ -111,6 +116,8 @@ pub struct PipeState {
     pub types: BTreeMap<String, [u64; 6]>,
     /// Its open dead letters, by id.
     pub letters: BTreeMap<u128, Letter>,
+    /// Batches that are ready, in order: whether they count, the store says.
+    pub prepared: Vec<PreparedBatch>,
 }
 
 /// What the ledger knows of a sink.
