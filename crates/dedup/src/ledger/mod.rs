@@ -4,6 +4,7 @@
 //! waits for it and applies it; after a crash replay.rs reads it back. checkpoint.rs moves keys
 //! into key runs.
 
+mod asking;
 mod checkpoint;
 mod core;
 mod declare;

@@ -12,10 +12,10 @@ use super::core::{Core, PendingRecord};
 use super::declare::{Declared, definition};
 use super::lock;
 use super::scope_cell::ScopeCell;
-use super::shared::{AskAgain, PendingCommit, Plan, Ready, SharedPipe, StoreHealth};
+use super::shared::{AskAgain, PendingCommit, SharedPipe};
 use super::{Ledger, Left, LetterChange, PipeDeclaration, Settlement};
 use crate::error::LedgerError;
-use crate::record::{BatchHead, BatchRecord, FilesRecord, PreparedRecord, Record, Scratch};
+use crate::record::{BatchHead, BatchRecord, FilesRecord, Record, Scratch};
 use crate::scope::{
     CommittedBy, CommittedKey, KeyState, PipeId, Reserved, SourceId, Superseding, mask,
 };
@@ -37,15 +37,15 @@ pub struct PipeLedger {
     decided: Mutex<VecDeque<Decided>>,
     /// Number of the last batch that was decided; written under the scope's lock.
     decided_last: AtomicU64,
-    scratch: Mutex<Scratch>,
+    pub(super) scratch: Mutex<Scratch>,
     /// What its source is called, and its scope; sightings say so.
     source_name: String,
     scope_name: Option<String>,
     type_names: OnceLock<Box<TypeNames>>,
     /// Its side of the store that its scope is in, where workers share one.
-    shared: Option<Arc<SharedPipe>>,
+    pub(super) shared: Option<Arc<SharedPipe>>,
     /// Of the batch that was decided last: events whose key is held elsewhere in the store.
-    busy: Mutex<Vec<AskAgain>>,
+    pub(super) busy: Mutex<Vec<AskAgain>>,
 }
 
 /// The scope's times when a batch was decided: its record says these, not those of batches that
@@ -86,11 +86,11 @@ impl PipeLedger {
         self.ledger.core()
     }
 
-    fn cell(&self) -> Option<&Arc<ScopeCell>> {
+    pub(super) fn cell(&self) -> Option<&Arc<ScopeCell>> {
         self.declared.scope.as_ref().map(|(_, cell)| cell)
     }
 
-    const fn pipe_id(&self) -> PipeId {
+    pub(super) const fn pipe_id(&self) -> PipeId {
         PipeId(self.declared.pipe)
     }
 
@@ -163,68 +163,8 @@ impl PipeLedger {
         self.reserve_patiently(number, batch, &mut |_| false)
     }
 
-    /// As [`PipeLedger::reserve`]; `patience` is asked after each failure of the store that passes
-    /// ([`LedgerError::passes`]): it waits a while, and says whether to try again.
-    ///
-    /// # Errors
-    /// As [`PipeLedger::reserve`].
-    pub fn reserve_patiently(
-        &self,
-        number: BatchNumber,
-        batch: &mut Batch,
-        patience: &mut dyn FnMut(&LedgerError) -> bool,
-    ) -> Result<Reserved, LedgerError> {
-        let Some(shared) = &self.shared else { return self.reserve_here(number, batch) };
-        shared.check()?;
-        let undecided: Vec<bool> =
-            batch.events.iter().map(|event| event.fate == Fate::Undecided).collect();
-        let asked = |at: usize| undecided.get(at).copied().unwrap_or(false);
-        let mut reserved = self.reserve_here(number, batch)?;
-        let answer = shared.ask(number, batch, asked, patience);
-        let (said, again) = match answer {
-            Ok(answer) => answer,
-            Err(error) => {
-                self.release(number, batch);
-                let decided = batch.events.iter_mut().enumerate().filter(|(at, _)| asked(*at));
-                let of_keys = |fate| matches!(fate, Fate::Deliver | Fate::Duplicate | Fate::Waits);
-                decided
-                    .filter(|(_, event)| of_keys(event.fate))
-                    .for_each(|(_, event)| event.fate = Fate::Undecided);
-                return Err(error);
-            }
-        };
-        *lock(&self.busy) = again;
-        if let Some(cell) = self.cell().filter(|_| !said.is_empty()) {
-            cell.with(|scope| {
-                scope.said_elsewhere(self.pipe_id(), number, batch, asked, &said);
-            });
-            let count = |fate| {
-                let of_fate = batch.events.iter().zip(&undecided);
-                let of_fate = of_fate.filter(|(event, asked)| **asked && event.fate == fate);
-                u32::try_from(of_fate.count()).unwrap_or(u32::MAX)
-            };
-            reserved.reserved = count(Fate::Deliver);
-            reserved.duplicates = count(Fate::Duplicate);
-            reserved.waiting = count(Fate::Waits);
-        }
-        Ok(reserved)
-    }
-
-    /// Of the batch that was decided last: the events that wait because another batch holds their
-    /// key in the store. Nobody tells when it is free. They aren't told a second time.
-    #[must_use]
-    pub fn ask_again(&self) -> Vec<AskAgain> {
-        std::mem::take(&mut *lock(&self.busy))
-    }
-
-    /// How the pipe gets on with the store that its scope is in, if it is in one.
-    #[must_use]
-    pub fn store_health(&self) -> Option<StoreHealth> {
-        self.shared.as_ref().map(|shared| shared.health())
-    }
-
     /// As [`PipeLedger::reserve`], as far as this ledger knows.
-    fn reserve_here(
+    pub(super) fn reserve_here(
         &self,
         number: BatchNumber,
         batch: &mut Batch,
@@ -391,21 +331,6 @@ impl PipeLedger {
         PendingCommit::alone(core, record, sightings)
     }
 
-    /// The record of a batch that waits for the store's word.
-    fn ready(&self, plan: &Plan, head: BatchHead, settlement: &Settlement<'_>) -> Ready {
-        let (epoch, attempt) = (plan.name.epoch, plan.name.number.0);
-        let mut record = PreparedRecord { epoch, attempt, head };
-        let mut bytes = Vec::new();
-        if !plan.prepared {
-            let events = settlement.batch.events.as_slice();
-            let keys = events.iter().filter_map(key).chain(refreshed(settlement.batch, true));
-            let mut scratch = lock(&self.scratch);
-            record.head.keys = record.encode(&mut bytes, &mut scratch, events.len(), keys);
-        }
-        let (scope, sightings) = (self.cell().cloned(), self.sightings(settlement));
-        Ready { bytes, record: Record::Prepared(record), scope, sightings }
-    }
-
     /// Names the pipe's event types, for sightings; once, before the first batch. Without it they
     /// have none.
     pub fn name_types(&self, names: impl Fn(u32) -> Arc<str> + Send + Sync + 'static) {
@@ -414,7 +339,7 @@ impl PipeLedger {
     }
 
     /// The duplicates of a batch, if sightings are kept.
-    fn sightings(&self, settlement: &Settlement<'_>) -> Option<Encoded> {
+    pub(super) fn sightings(&self, settlement: &Settlement<'_>) -> Option<Encoded> {
         if !self.core().sightings.is_on() {
             return None;
         }
@@ -591,7 +516,7 @@ impl Drop for PipeLedger {
 }
 
 /// The key that a batch's record keeps of an event. Who committed it, the record's head says.
-fn key(event: &Event) -> Option<CommittedKey> {
+pub(super) fn key(event: &Event) -> Option<CommittedKey> {
     (event.fate == Fate::Deliver && event.window_ms >= 0).then(|| committed(event))
 }
 
@@ -607,7 +532,7 @@ fn committed(event: &Event) -> CommittedKey {
 }
 
 /// The keys of duplicates that start their key's window anew.
-fn refreshed(batch: &Batch, has_scope: bool) -> impl Iterator<Item = CommittedKey> {
+pub(super) fn refreshed(batch: &Batch, has_scope: bool) -> impl Iterator<Item = CommittedKey> {
     let duplicates = batch.duplicates.iter().filter(move |one| has_scope && one.refreshes);
     let events = duplicates.filter_map(|one| batch.events.get(one.event as usize));
     // One that left the batch since comes again.

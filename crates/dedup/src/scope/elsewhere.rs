@@ -129,6 +129,6 @@ fn turn_duplicate(batch: &mut Batch, at: usize, event: &Event, of: &CommittedKey
         event: u32::try_from(at).unwrap_or(u32::MAX),
         recorded_ms: of.recorded_ms,
         other_body: of.body_hash != event.body_hash,
-        refreshes: None,
+        refreshes: false,
     });
 }
