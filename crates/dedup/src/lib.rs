@@ -10,6 +10,8 @@
 //! Start reading at `ledger/mod.rs`, then `ledger/pipe.rs`; `record/mod.rs` is what stands on disk,
 //! `state/apply.rs` what it means.
 
+#[doc(hidden)]
+pub mod bench;
 mod error;
 mod folder;
 mod index;

@@ -12,6 +12,7 @@ mod spot;
 mod windows;
 
 pub(crate) use entry::{Entry, Hold, Words};
+pub(crate) use prefetch::prefetch;
 pub(crate) use spot::Spot;
 pub use windows::WINDOWS_MAX;
 pub(crate) use windows::Windows;

@@ -4,7 +4,7 @@
 /// program can see. Does nothing on other machines than x86-64.
 #[inline(always)]
 #[allow(unsafe_code)]
-pub(super) fn prefetch<T>(target: &T) {
+pub(crate) fn prefetch<T>(target: &T) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: the pointer comes from a reference, and a prefetch reads nothing that a program can
     // see and never faults. SSE is part of every x86-64.

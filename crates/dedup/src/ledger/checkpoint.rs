@@ -18,7 +18,7 @@ use super::lock;
 use super::scope_cell::ScopeCell;
 use crate::error::{DiskFull, FolderIo, LedgerError};
 use crate::record::{CheckpointRecord, Record};
-use crate::run::{FOREVER, Place, RunReader, RunWriter, choose, merge};
+use crate::run::{FOREVER, Place, RunReader, RunWriter, choose, merge, place_of};
 use crate::scope::{DedupClock, ScopeOptions};
 use crate::state::{LedgerState, RunState, ScopeState};
 use crate::sync_points::RUNS;
@@ -202,9 +202,12 @@ impl Draft<'_> {
                 && forgotten.get(&run.scope).is_some_and(|&through| run.expires_ms <= through)
         };
         self.runs.retain(|run| !expired(run));
+        let old = self.runs.len();
         Harvest::new(self).read(journal, from, through)?;
+        let place = |run: &RunState| (run.scope, Place { class: run.class, bucket: run.bucket });
+        let fresh = self.runs.iter().skip(old).map(place).collect();
         let runs_max = self.core.options.key_runs_probed_max as usize;
-        while let Some(chosen) = choose(&self.runs, runs_max) {
+        while let Some(chosen) = choose(&self.runs, &fresh, runs_max) {
             self.merge(&chosen)?;
         }
         if !self.created.is_empty() {
@@ -215,25 +218,26 @@ impl Draft<'_> {
         Ok(())
     }
 
-    /// Replaces runs of one place by one.
+    /// Replaces runs of a scope by one.
     fn merge(&mut self, chosen: &[RunState]) -> Result<(), LedgerError> {
-        let Some(first) = chosen.first() else { return Ok(()) };
+        let (Some(first), Some(place)) = (chosen.first(), place_of(chosen)) else { return Ok(()) };
         let (disk, dir) = (&*self.core.disk, &self.core.folder.runs);
         let open = |run| RunReader::open(disk, dir, run, self.state.ledger_id);
         let readers = chosen.iter().map(open).collect::<Result<Vec<_>, _>>()?;
-        let place = Place { class: first.class, bucket: first.bucket };
         let forgotten = self.forgotten.get(&first.scope).copied().unwrap_or(i64::MIN);
-        let (mut writer, path) = self.begin_run(first.scope, place)?;
+        let keys_max = chosen.iter().map(|run| run.count).sum();
+        let (mut writer, path) = self.begin_run(first.scope, place, keys_max)?;
         merge(readers, &mut writer, forgotten, |error| write_error(&path, error))?;
         self.runs.retain(|run| chosen.iter().all(|gone| gone.name != run.name));
         self.end_run(writer, &path)
     }
 
-    /// Begins a run; where it lies.
+    /// Begins a run of at most `keys_max` keys; where it lies.
     pub(super) fn begin_run(
         &mut self,
         scope: u16,
         place: Place,
+        keys_max: u64,
     ) -> Result<(RunWriter, PathBuf), LedgerError> {
         let (disk, dir) = (&*self.core.disk, &self.core.folder.runs);
         // The epoch makes the name new even where a file of the last epoch is back after a crash.
@@ -241,7 +245,8 @@ impl Draft<'_> {
         *self.next_run += 1;
         let path = dir.join(&name);
         self.created.push(path.clone());
-        let writer = RunWriter::create(disk, dir, name, self.state.ledger_id, scope, place)
+        let id = self.state.ledger_id;
+        let writer = RunWriter::create(disk, dir, name, id, scope, place, keys_max)
             .map_err(|error| write_error(&path, error))?;
         Ok((writer, path))
     }

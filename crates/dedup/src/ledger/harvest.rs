@@ -81,7 +81,7 @@ impl<'a, 'b> Harvest<'a, 'b> {
             if keys.is_empty() {
                 continue;
             }
-            let (mut writer, path) = self.draft.begin_run(scope, place)?;
+            let (mut writer, path) = self.draft.begin_run(scope, place, keys.len() as u64)?;
             for_each_sorted(&keys, |key| {
                 let pushed = writer.push(key);
                 pushed.map_err(|error| FolderIo::new("write", &path, error))

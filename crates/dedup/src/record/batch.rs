@@ -10,7 +10,7 @@ use super::cursor::{Cursor, Decoded, put_bytes, put_i64, put_list, put_option, p
 use super::keys::{self, Scratch};
 use super::{BATCH, OnDisk, VERSION};
 use crate::ledger::{CounterChange, MessageIdChange, ParkedChange, PositionChange};
-use crate::scope::CommittedKey;
+use crate::scope::{CommittedBy, CommittedKey};
 use crate::state::LetterOp;
 
 /// What a batch's record says, apart from its keys.
@@ -150,6 +150,13 @@ impl<'a> BatchRecord<'a> {
         Ok(head)
     }
 
+    /// The pipe and the number of the batch, which stand at the head's front.
+    pub(crate) fn by(&self) -> Decoded<CommittedBy> {
+        let mut cursor = self.head;
+        let (pipe, _source) = (cursor.u16()?, cursor.u16()?);
+        Ok(CommittedBy { pipe, batch: BatchNumber(cursor.u64()?) })
+    }
+
     /// Appends the keys to `keys`; how many there are.
     pub(crate) fn keys(
         &self,
@@ -159,6 +166,9 @@ impl<'a> BatchRecord<'a> {
         let mut cursor = self.keys;
         let count = keys::decode(&mut cursor, scratch, keys)?;
         cursor.end()?;
+        let by = self.by()?;
+        let added = keys.len().saturating_sub(count);
+        keys.get_mut(added..).unwrap_or_default().iter_mut().for_each(|key| key.by = by);
         Ok(count)
     }
 }
@@ -216,8 +226,10 @@ pub(crate) mod tests {
         #[test]
         fn batches_round_trip(
             mut head in any_head(),
-            keys in prop::collection::vec(any_key(), 0..50),
+            mut keys in prop::collection::vec(any_key(), 0..50),
         ) {
+            let by = CommittedBy { pipe: head.pipe, batch: head.number };
+            keys.iter_mut().for_each(|key| key.by = by);
             let (mut out, mut scratch) = (Vec::new(), Scratch::default());
             BatchRecord::encode(&mut out, &head, &mut scratch, 0, keys.iter().copied());
             let record = Record::batch(&out).unwrap().unwrap();

@@ -157,21 +157,24 @@ pub(crate) mod tests {
             }),
         ];
         let window = prop_oneof![Just(300_000), Just(600_000), Just(i64::MAX), 0..i64::MAX];
-        (any::<u128>(), any::<i64>(), window, any::<u64>(), state).prop_map(
-            |(key, recorded_ms, window_ms, body_hash, state)| CommittedKey {
+        let by = prop_oneof![Just((0, 0)), (0_u16..3, 100_u64..200), any::<(u16, u64)>(),];
+        (any::<u128>(), any::<i64>(), window, any::<u64>(), state, by).prop_map(
+            |(key, recorded_ms, window_ms, body_hash, state, (pipe, batch))| CommittedKey {
                 key,
                 recorded_ms,
                 window_ms,
                 body_hash,
                 state,
-                by: CommittedBy::default(),
+                by: CommittedBy { pipe, batch: event::BatchNumber(batch) },
             },
         )
     }
 
     proptest! {
         #[test]
-        fn keys_round_trip(keys in prop::collection::vec(any_key(), 0..200)) {
+        fn keys_round_trip(mut keys in prop::collection::vec(any_key(), 0..200)) {
+            // Who committed them stands in the record's head.
+            keys.iter_mut().for_each(|key| key.by = CommittedBy::default());
             let (mut out, mut scratch) = (vec![1], Scratch::default());
             let count = encode(&mut out, &mut scratch, 0, keys.iter().copied());
             prop_assert_eq!(count, keys.len());

@@ -31,7 +31,9 @@ pub(crate) use checkpoint::CheckpointRecord;
 pub(crate) use column::{Column, decode as decode_column};
 pub(crate) use cursor::{Cursor, Decoded, Malformed, put_i64, put_option, put_str, put_u64};
 pub(crate) use files::FilesRecord;
-pub(crate) use keys::{Scratch, decode as decode_keys, encode as encode_keys};
+#[cfg(test)]
+pub(crate) use keys::tests::any_key;
+pub(crate) use keys::{Scratch, decode as decode_keys};
 pub(crate) use letters::LettersRecord;
 pub(crate) use open::OpenRecord;
 pub(crate) use pipe::PipeRecord;

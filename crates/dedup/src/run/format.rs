@@ -3,12 +3,14 @@
 use event::LedgerId;
 
 use crate::record::{Cursor, Decoded};
-use crate::scope::CommittedKey;
 
 use super::place::Place;
+use super::row::{Kind, Row};
 
 /// The format that this program writes, and the newest that it reads.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
+/// Blocks as in a batch's record, without batch numbers; no filter.
+pub(super) const VERSION_1: u32 = 1;
 pub(super) const HEADER_BYTES: usize = 128;
 pub(super) const BLOCK_HEADER_BYTES: usize = 8;
 /// Keys of a block: about 4 KiB.
@@ -26,10 +28,15 @@ const KIND_KEYS: u8 = 0;
 pub(super) const SECTION_BLOCKS: u32 = 1;
 /// For each block the upper half of its first key, and its offset in the file.
 pub(super) const SECTION_INDEX: u32 = 2;
+/// The filter; not in runs of format 1.
+pub(super) const SECTION_FILTER: u32 = 3;
+/// An entry of the index.
+pub(super) const INDEX_BYTES: usize = 16;
 
 /// The first bytes of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
+    pub(super) version: u32,
     pub(super) ledger_id: LedgerId,
     pub(super) scope: u16,
     pub(super) place: Place,
@@ -45,6 +52,7 @@ pub(crate) struct Header {
 impl Header {
     pub(super) const fn new(ledger_id: LedgerId, scope: u16, place: Place) -> Self {
         Self {
+            version: VERSION,
             ledger_id,
             scope,
             place,
@@ -59,19 +67,20 @@ impl Header {
     }
 
     /// Counts a key that the run holds.
-    pub(super) fn cover(&mut self, key: &CommittedKey) {
+    #[inline]
+    pub(super) fn cover(&mut self, row: &Row, kind: &Kind) {
         self.count += 1;
-        self.key_min = self.key_min.min(key.key);
-        self.key_max = self.key_max.max(key.key);
-        self.recorded_min_ms = self.recorded_min_ms.min(key.recorded_ms);
-        self.recorded_max_ms = self.recorded_max_ms.max(key.recorded_ms);
-        self.expires_ms = self.expires_ms.max(key.expiry_ms());
+        self.key_min = self.key_min.min(row.key());
+        self.key_max = self.key_max.max(row.key());
+        self.recorded_min_ms = self.recorded_min_ms.min(row.recorded_ms);
+        self.recorded_max_ms = self.recorded_max_ms.max(row.recorded_ms);
+        self.expires_ms = self.expires_ms.max(row.recorded_ms.saturating_add(kind.window_ms));
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(HEADER_BYTES);
         out.extend_from_slice(&MAGIC);
-        out.extend_from_slice(&VERSION.to_le_bytes());
+        out.extend_from_slice(&self.version.to_le_bytes());
         out.extend_from_slice(&self.blocks.to_le_bytes());
         out.extend_from_slice(&self.ledger_id.0.to_le_bytes());
         out.extend_from_slice(&self.scope.to_le_bytes());
@@ -101,17 +110,17 @@ impl Header {
         if magic != MAGIC {
             return Err(WrongHeader::Broken);
         }
-        if version > VERSION {
+        if !(VERSION_1..=VERSION).contains(&version) {
             return Err(WrongHeader::Newer(version));
         }
         let (body, crc) = bytes.split_at_checked(HEADER_BYTES - 4).ok_or(WrongHeader::Broken)?;
         if crc != crc32c::crc32c(body).to_le_bytes() {
             return Err(WrongHeader::Broken);
         }
-        Self::fields(&mut cursor).map_err(|_| WrongHeader::Broken)
+        Self::fields(&mut cursor, version).map_err(|_| WrongHeader::Broken)
     }
 
-    fn fields(cursor: &mut Cursor<'_>) -> Decoded<Self> {
+    fn fields(cursor: &mut Cursor<'_>, version: u32) -> Decoded<Self> {
         let blocks = fixed_u32(cursor)?;
         let ledger_id = LedgerId(cursor.u128()?);
         let scope = u16::from_le_bytes(cursor.array()?);
@@ -121,6 +130,7 @@ impl Header {
         }
         cursor.raw(4)?;
         Ok(Self {
+            version,
             ledger_id,
             scope,
             place: Place { class, bucket: fixed_i64(cursor)? },
@@ -212,13 +222,13 @@ mod tests {
     proptest! {
         #[test]
         fn headers_round_trip(
-            (id, scope, class, bucket) in any::<(u128, u16, u8, i64)>(),
+            (id, scope, class, bucket, version) in (any::<u128>(), any::<u16>(), any::<u8>(), any::<i64>(), 1..=VERSION),
             (blocks, count, key_min, key_max) in any::<(u32, u64, u128, u128)>(),
             (recorded_min_ms, recorded_max_ms, expires_ms) in any::<(i64, i64, i64)>(),
         ) {
             let (ledger_id, place) = (LedgerId(id), Place { class, bucket });
             let header = Header {
-                ledger_id, scope, place, blocks, count, key_min, key_max, recorded_min_ms,
+                version, ledger_id, scope, place, blocks, count, key_min, key_max, recorded_min_ms,
                 recorded_max_ms, expires_ms,
             };
             let mut bytes = header.encode();

@@ -1,46 +1,15 @@
-//! Merges runs of one window class and expiry bucket, so that a lookup probes few.
+//! Merges runs into one.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
-
-use super::place::Place;
 use super::reader::RunReader;
-use super::writer::{RunWriter, sort_key};
+use super::row::{Kind, Row};
+use super::writer::RunWriter;
 use crate::error::LedgerError;
-use crate::scope::CommittedKey;
-use crate::state::RunState;
-
-/// A run may be merged with smaller ones that together have at least this part of its keys, so
-/// that a key is copied only a few times in its life.
-const RATIO: u64 = 4;
-
-/// Which runs to merge next, oldest first: of the scope and place with the most runs, when a scope
-/// has more than `runs_max`. `None` when there is nothing to gain.
-pub(crate) fn choose(runs: &[RunState], runs_max: usize) -> Option<Vec<RunState>> {
-    let mut scopes: BTreeMap<u16, usize> = BTreeMap::new();
-    runs.iter().for_each(|run| *scopes.entry(run.scope).or_default() += 1);
-    let mut groups: BTreeMap<(u16, Place), Vec<&RunState>> = BTreeMap::new();
-    for run in runs.iter().filter(|run| scopes.get(&run.scope).is_some_and(|&n| n > runs_max)) {
-        let place = Place { class: run.class, bucket: run.bucket };
-        groups.entry((run.scope, place)).or_default().push(run);
-    }
-    let group = groups.into_values().max_by_key(Vec::len).filter(|group| group.len() > 1)?;
-    let mut by_size = group.clone();
-    by_size.sort_by_key(|run| run.count);
-    let (mut sum, mut chosen) = (0_u64, 0);
-    for run in &by_size {
-        if chosen >= 2 && run.count > sum.saturating_mul(RATIO) {
-            break;
-        }
-        sum += run.count;
-        chosen += 1;
-    }
-    let chosen: Vec<&str> = by_size.iter().take(chosen).map(|run| run.name.as_str()).collect();
-    Some(group.into_iter().filter(|run| chosen.contains(&run.name.as_str())).cloned().collect())
-}
 
 /// Copies all keys of `readers` (older runs first) into `writer`, in order, apart from those that
-/// expire at or before `forgotten_through_ms`.
+/// expire at or before `forgotten_through_ms`. Of equal entries that of the newest run stays.
+///
+/// Takes the smallest of the inputs' next keys by looking at all of them: they are few, and their
+/// upper halves lie side by side, so that takes no branch that the processor could guess wrong.
 ///
 /// # Errors
 /// What the readers or the disk say.
@@ -50,46 +19,97 @@ pub(crate) fn merge(
     forgotten_through_ms: i64,
     failed_write: impl Fn(std::io::Error) -> LedgerError,
 ) -> Result<(), LedgerError> {
-    let mut inputs = Vec::with_capacity(readers.len());
-    let mut heap = BinaryHeap::with_capacity(readers.len());
+    let (mut inputs, mut heads) = (Vec::with_capacity(readers.len()), Vec::new());
     for reader in readers {
-        let mut input = Input { reader, block: Vec::new(), at: 0 };
-        if let Some(key) = input.peek()? {
-            heap.push(Reverse((sort_key(&key), inputs.len())));
+        let mut input = Input { reader, rows: Vec::new(), kinds: Vec::new(), at: 0 };
+        if input.fill()? {
+            heads.push(input.head());
+            inputs.push(input);
         }
-        inputs.push(input);
     }
-    while let Some(Reverse((_, number))) = heap.pop() {
-        let Some(input) = inputs.get_mut(number) else { continue };
-        if let Some(key) = input.peek()? {
-            if key.expiry_ms() > forgotten_through_ms {
-                writer.push(key).map_err(&failed_write)?;
-            }
-            input.at += 1;
+    while !inputs.is_empty() {
+        let mut number = smallest(&heads);
+        if is_tie(&heads, number) {
+            number = smallest_of_equal(&inputs, &heads, number);
         }
-        if let Some(key) = input.peek()? {
-            heap.push(Reverse((sort_key(&key), number)));
+        let Some(input) = inputs.get_mut(number) else { break };
+        if let Some((row, kind)) = input.next()
+            && row.recorded_ms.saturating_add(kind.window_ms) > forgotten_through_ms
+        {
+            writer.push_row(row, kind).map_err(&failed_write)?;
+        }
+        input.at += 1;
+        if input.at < input.rows.len() || input.fill()? {
+            let head = input.head();
+            if let Some(place) = heads.get_mut(number) {
+                *place = head;
+            }
+        } else {
+            inputs.remove(number);
+            heads.remove(number);
         }
     }
     Ok(())
 }
 
+/// The place of the smallest head, the first of equal ones.
+#[inline]
+fn smallest(heads: &[u64]) -> usize {
+    let (mut best, mut least) = (0, u64::MAX);
+    for (number, &head) in heads.iter().enumerate() {
+        let less = head < least;
+        best = if less { number } else { best };
+        least = if less { head } else { least };
+    }
+    best
+}
+
+/// Whether a head behind number `number` equals it.
+#[inline]
+fn is_tie(heads: &[u64], number: usize) -> bool {
+    let head = heads.get(number);
+    let behind = heads.get(number + 1..).unwrap_or_default();
+    behind.iter().fold(false, |tie, other| tie | (Some(other) == head))
+}
+
+/// Of the inputs whose head equals that of number `first`, the one whose whole key comes first; the
+/// oldest of equal ones, so that the newest is written last.
+fn smallest_of_equal(inputs: &[Input], heads: &[u64], first: usize) -> usize {
+    let head = heads.get(first);
+    let equal = heads.iter().zip(inputs).enumerate().filter(|(_, (other, _))| Some(*other) == head);
+    let order = |input: &Input| {
+        input.next().map(|(row, kind)| (row.key(), row.recorded_ms, kind.window_ms))
+    };
+    equal.min_by_key(|(_, (_, input))| order(input)).map_or(first, |(number, _)| number)
+}
+
+/// A run with the block that is being read.
 struct Input {
     reader: RunReader,
-    block: Vec<CommittedKey>,
+    rows: Vec<Row>,
+    kinds: Vec<Kind>,
     at: usize,
 }
 
 impl Input {
-    /// The next key, which `at` steps over.
-    fn peek(&mut self) -> Result<Option<CommittedKey>, LedgerError> {
-        if self.at == self.block.len() {
-            self.block.clear();
-            self.at = 0;
-            if !self.reader.next_block(&mut self.block)? {
-                return Ok(None);
+    /// Reads the next block; `false` at the end.
+    fn fill(&mut self) -> Result<bool, LedgerError> {
+        self.at = 0;
+        while self.reader.next_rows(&mut self.rows, &mut self.kinds)? {
+            if !self.rows.is_empty() {
+                return Ok(true);
             }
         }
-        Ok(self.block.get(self.at).copied())
+        Ok(false)
+    }
+
+    #[inline]
+    fn next(&self) -> Option<(&Row, &Kind)> {
+        let row = self.rows.get(self.at)?;
+        Some((row, self.kinds.get(row.kind as usize)?))
+    }
+
+    fn head(&self) -> u64 {
+        self.rows.get(self.at).map_or(u64::MAX, |row| row.upper)
     }
 }

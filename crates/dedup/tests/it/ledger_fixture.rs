@@ -219,11 +219,47 @@ fn bytes(dir: &Path) -> (Vec<Vec<u8>>, Vec<u8>) {
     (records, std::fs::read(dir.join("ledger/runs/1-0.run")).unwrap())
 }
 
+/// The same ledger as [`folder_with_letters`], its key run of format 2.
+fn folder_with_run_2() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/v1-run2")
+}
+
+#[test]
+fn a_ledger_with_key_runs_of_both_formats_goes_on() {
+    for folder in [folder_with_letters(), folder_with_run_2()] {
+        let dir = tempfile::tempdir().unwrap();
+        copy(&folder, dir.path());
+        let version = bytes(dir.path()).1[8];
+        let ledger = open_for_letters(dir.path());
+        let pipe = app(&ledger).unwrap();
+        assert_eq!(probe(&pipe, &[2000, 2001], NOW_MS), [Fate::Duplicate, Fate::Deliver]);
+        // A checkpoint for each batch, until runs of both formats are merged.
+        for i in 0..4 {
+            let first = 5000 + 10 * i;
+            let keys: Vec<u128> = (first..first + 8).collect();
+            send(&pipe, &keys, first as u64, NOW_MS).unwrap();
+            ledger.checkpoint().unwrap();
+        }
+        drop(pipe);
+        ledger.close().unwrap();
+        drop(ledger);
+        let ledger = open_for_letters(dir.path());
+        assert!(ledger.state().runs.iter().all(|run| run.name != "1-0.run"), "version {version}");
+        let pipe = app(&ledger).unwrap();
+        let fates = probe(&pipe, &[2000, 5000, 5033, 6000], NOW_MS);
+        assert_eq!(fates[..3], [Fate::Duplicate; 3], "version {version}");
+        assert_eq!(fates[3], Fate::Deliver);
+    }
+}
+
 #[test]
 fn what_is_written_today_is_the_frozen_ledger_byte_for_byte() {
+    if std::env::var("DEDUP_WRITE_FIXTURE").is_ok_and(|what| what == "run2") {
+        write_with_letters(&folder_with_run_2());
+    }
     let dir = tempfile::tempdir().unwrap();
     write_with_letters(dir.path());
-    let ((records, run), (frozen, frozen_run)) = (bytes(dir.path()), bytes(&folder_with_letters()));
+    let ((records, run), (frozen, frozen_run)) = (bytes(dir.path()), bytes(&folder_with_run_2()));
     assert_eq!((records.len(), &run), (frozen.len(), &frozen_run));
     for (number, (written, frozen)) in records.iter().zip(&frozen).enumerate() {
         assert_eq!(written, frozen, "record {number}");
