@@ -26,6 +26,8 @@ pub(crate) use dead::mask;
 pub(crate) use elsewhere::Elsewhere;
 pub use ids::{PipeId, SourceId};
 pub use options::{DedupClock, LatePolicy, OnDuplicateOfDead, OnOtherBody, ScopeOptions};
+#[cfg(feature = "dynamodb")]
+pub(crate) use reach::Reach;
 
 use std::collections::BTreeMap;
 

@@ -2,17 +2,17 @@
 
 /// A recorded time and the window that was promised with it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Reach {
-    pub(super) recorded_ms: i64,
+pub(crate) struct Reach {
+    pub(crate) recorded_ms: i64,
     /// `i64::MAX`: without end.
-    pub(super) window_ms: i64,
+    pub(crate) window_ms: i64,
 }
 
 impl Reach {
     /// Whether an event of the same key at this time is the same event: the times differ by less
     /// than the window, in either direction.
     #[inline]
-    pub(super) fn covers(self, recorded_ms: i64) -> bool {
+    pub(crate) fn covers(self, recorded_ms: i64) -> bool {
         self.window_ms == i64::MAX
             || i128::from(self.recorded_ms.abs_diff(recorded_ms)) < i128::from(self.window_ms)
     }

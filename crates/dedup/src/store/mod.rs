@@ -18,6 +18,8 @@
 //!
 //! `crate::model` holds the model of this protocol; it was written before the stores.
 
+#[cfg(feature = "dynamodb")]
+pub mod dynamodb;
 mod error;
 
 pub use error::{StoreError, StoreFault};

@@ -7,6 +7,8 @@
     missing_docs
 )]
 
+#[cfg(feature = "dynamodb")]
+mod dynamodb_kit;
 mod ledger_counters;
 mod ledger_crash;
 mod ledger_dead;
@@ -30,3 +32,5 @@ mod scope_kit;
 mod scope_leave;
 mod scope_model;
 mod sightings;
+#[cfg(feature = "dynamodb")]
+mod store_dynamodb;
