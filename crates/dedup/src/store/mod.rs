@@ -21,6 +21,7 @@
 #[cfg(feature = "dynamodb")]
 pub mod dynamodb;
 mod error;
+pub mod redis;
 
 pub use error::{StoreError, StoreFault};
 

@@ -23,6 +23,7 @@ mod ledger_sink;
 mod ledger_storage;
 mod ledger_threads;
 mod ledger_world;
+mod redis_kit;
 mod scope;
 mod scope_generated;
 mod scope_generated_dead;
@@ -34,3 +35,4 @@ mod scope_model;
 mod sightings;
 #[cfg(feature = "dynamodb")]
 mod store_dynamodb;
+mod store_redis;
