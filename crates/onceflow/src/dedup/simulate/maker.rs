@@ -94,15 +94,24 @@ pub(crate) struct Maker {
     decoded: Vec<u8>,
     scratch: Vec<u8>,
     pub(crate) unused: Unused,
+    /// Whether type and values of the last event are kept, for who shows them.
+    keep: bool,
+    last_type: String,
+    last_values: Vec<String>,
 }
 
 impl Maker {
     pub(crate) fn new(fields: Fields) -> Maker {
+        // Any secret does: keys are only compared with each other.
+        let keys = KeyMaker::new(b"dedup simulate!!", fields.across_types, fields.key.len());
+        Maker::with_keys(fields, keys)
+    }
+
+    /// Makes the keys that `keys` makes.
+    pub(crate) fn with_keys(fields: Fields, keys: KeyMaker) -> Maker {
         let mut paths = fields.key.clone();
         paths.extend(fields.event_type.clone());
         paths.extend(fields.time.as_ref().map(|(path, _)| path.clone()));
-        // Any secret does: keys are only compared with each other.
-        let keys = KeyMaker::new(b"dedup simulate!!", fields.across_types, fields.key.len());
         Maker {
             selection: Selection::new(&paths),
             keys,
@@ -111,8 +120,22 @@ impl Maker {
             decoded: Vec::new(),
             scratch: Vec::new(),
             unused: Unused::default(),
+            keep: false,
+            last_type: String::new(),
+            last_values: Vec::new(),
             fields,
         }
+    }
+
+    /// Keeps type and key fields of the last event, see [`Maker::last`].
+    pub(crate) fn keeping(mut self) -> Maker {
+        self.keep = true;
+        self
+    }
+
+    /// Type and key fields, as JSON, of the last event.
+    pub(crate) fn last(&self) -> (&str, &[String]) {
+        (&self.last_type, &self.last_values)
     }
 
     /// The row of an event; `None` is counted.
@@ -150,6 +173,11 @@ impl Maker {
             self.unused.without_key += 1;
             return None;
         };
+        if self.keep {
+            self.last_type = String::from_utf8_lossy(event_type).into_owned();
+            let text = |raw: &event::json::Raw<'_>| String::from_utf8_lossy(raw.bytes()).into();
+            self.last_values = values.iter().take(width).flatten().map(text).collect();
+        }
         let time_ms = match &self.fields.time {
             Some((_, format)) => {
                 let raw = self.found.get(payload, next);

@@ -23,7 +23,7 @@ use pipe::stage::time::TIME_FORMATS;
 use self::engine::{Engine, FOREVER_MS, TooManyKeys};
 use self::figures::Figures;
 use self::input::{Input, inputs, read};
-use self::maker::{Fields, Maker};
+pub(super) use self::maker::{Beside, Fields, Maker};
 use self::sorted::Sorter;
 use super::args::RawSimulate;
 use crate::commands::load;
