@@ -29,10 +29,8 @@ use event::{BatchNumber, Clock, Epoch, LedgerId};
 use journal::{Disk, Journal};
 
 use self::core::Core;
-pub use self::options::{LedgerOptions, PipeDeclaration, Random, ScopeDeclaration};
 pub use self::options::{LedgerOptions, PipeDeclaration, Random, ScopeDeclaration, SharedStore};
 pub use self::pipe::PipeLedger;
-pub use self::pipe::{PendingCommit, PipeLedger};
 pub use self::read_only::{FoundKey, find_keys, read_only};
 pub use self::settlement::{
     CounterChange, Left, LetterChange, MessageIdChange, ParkedChange, PositionChange, Settlement,
