@@ -29,6 +29,8 @@ fn declaration() -> PipeDeclaration {
         source: "bench".into(),
         sinks: vec!["out".into()],
         scope: Some(ScopeDeclaration {
+            paths: Vec::new(),
+            new_key: None,
             name: "app".into(),
             fields: 1,
             across_types: false,

@@ -35,6 +35,18 @@ pub enum LedgerError {
     /// The scope's keys are made in another way.
     #[error(transparent)]
     OtherDefinition(#[from] OtherDefinition),
+    /// Keys that come from elsewhere were hashed with another secret.
+    #[error(transparent)]
+    OtherSecret(#[from] OtherSecret),
+    /// Keys that come from elsewhere are made in another way.
+    #[error(transparent)]
+    ImportDefinition(#[from] ImportDefinition),
+    /// A scope that this data folder doesn't know.
+    #[error("this data folder knows no scope {scope}")]
+    UnknownScope {
+        /// The scope.
+        scope: String,
+    },
     /// Two pipes disagree about their scope's clock.
     #[error(transparent)]
     OtherOptions(#[from] OtherOptions),
@@ -202,7 +214,8 @@ pub struct Damaged {
 #[derive(Clone, Debug, Error)]
 #[error(
     "scope {scope} remembers keys of {recorded}, but the config of pipe {pipe} now makes them of \
-     {wanted}, so no event would be recognised. Put the key back as it was, or name a new \
+     {wanted}, so no event would be recognised. Put the key back as it was; or start with --new-key, \
+     and old keys are looked up as well until the last of them has ended; or name a new \
      `dedup.scope`, which remembers nothing of the old one"
 )]
 pub struct OtherDefinition {
@@ -213,6 +226,33 @@ pub struct OtherDefinition {
     /// The definition in the ledger.
     pub recorded: String,
     /// The definition in the config.
+    pub wanted: String,
+}
+
+/// Keys that come from elsewhere were hashed with another secret than the scope's.
+#[derive(Clone, Debug, Error)]
+#[error(
+    "these keys were hashed with another secret than those of scope {scope} here: they can't be \
+     compared, and no event would be recognised by them. Import them into a scope that is new to \
+     this data folder, which takes over their secret, or import the key values themselves"
+)]
+pub struct OtherSecret {
+    /// The scope.
+    pub scope: String,
+}
+
+/// Keys that come from elsewhere are made in another way than the scope's.
+#[derive(Clone, Debug, Error)]
+#[error(
+    "these keys are made of {wanted}, those of scope {scope} here of {recorded}: no event would be \
+     recognised by them. Import the key values themselves, or name another scope"
+)]
+pub struct ImportDefinition {
+    /// The scope.
+    pub scope: String,
+    /// The definition in the ledger.
+    pub recorded: String,
+    /// That of the keys.
     pub wanted: String,
 }
 

@@ -207,6 +207,51 @@ pub trait Spilled: Send + Sync + std::fmt::Debug {
     fn read_at(&self, offset: u64, into: &mut [u8]) -> std::io::Result<usize>;
 }
 
+/// What the keys of a batch's events would be under definitions that their scope had before
+/// (`run --new-key`): they are looked up, and never remembered. Empty where there was none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PreviousKeys {
+    /// How many each event has.
+    per_event: usize,
+    /// Those of event 0, of event 1, …; 0 for none.
+    keys: Vec<u128>,
+}
+
+impl PreviousKeys {
+    /// Room for `events` events with `per_event` keys each; none of them has one yet.
+    #[must_use]
+    pub fn new(per_event: usize, events: usize) -> Self {
+        Self { per_event, keys: vec![0; per_event.saturating_mul(events)] }
+    }
+
+    /// Whether nobody has one.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Event `index` would have this key under definition `which`.
+    pub fn set(&mut self, index: usize, which: usize, key: u128) {
+        if which < self.per_event
+            && let Some(place) = self.keys.get_mut(index * self.per_event + which)
+        {
+            *place = key;
+        }
+    }
+
+    /// The keys of event `index`.
+    pub fn of(&self, index: usize) -> impl Iterator<Item = u128> + use<'_> {
+        let first = index.saturating_mul(self.per_event);
+        let own = self.keys.get(first..first + self.per_event).unwrap_or_default();
+        own.iter().copied().filter(|key| *key != 0)
+    }
+
+    /// The keys of all events.
+    pub fn all(&self) -> impl Iterator<Item = u128> + use<'_> {
+        self.keys.iter().copied().filter(|key| *key != 0)
+    }
+}
+
 /// What an event is a duplicate of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DuplicateOf {
@@ -250,6 +295,8 @@ pub struct Batch {
     /// What those that were decided as [`Fate::Duplicate`] are duplicates of; by event index,
     /// ascending. One that left the batch since has another fate now.
     pub duplicates: Vec<DuplicateOf>,
+    /// What the keys would be under earlier definitions.
+    pub previous_keys: PreviousKeys,
     /// Events that the source's retention removed before they were read (P1); their positions are
     /// within the ranges of the extents. Counted once, outside the balance.
     pub expired: u64,

@@ -52,6 +52,8 @@ pub(crate) enum RawCommand {
         /// Reads files from their start again; what was delivered is recognised
         #[arg(long)]
         reread: bool,
+        #[command(flatten)]
+        new_key: RawNewKey,
         /// Prints the summary as JSON to standard output
         #[arg(long)]
         json: bool,
@@ -330,6 +332,8 @@ pub(crate) struct RawServe {
     /// Where to listen; loopback only, port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4566")]
     pub(crate) listen: std::net::SocketAddr,
+    #[command(flatten)]
+    pub(crate) new_key: RawNewKey,
     /// Another name that requests may use for this host
     #[arg(long, value_name = "NAME")]
     pub(crate) host_name: Vec<String>,
@@ -351,6 +355,19 @@ pub(crate) struct RawServe {
     /// Prints the summary as JSON to standard output
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RawNewKey {
+    /// The key of a scope is another one now: old keys are looked up as well until they have ended
+    #[arg(long)]
+    pub(crate) new_key: bool,
+    /// The paths of the old key, where the data folder doesn't know them
+    #[arg(long, value_name = "PATH,PATH", requires = "new_key", value_delimiter = ',')]
+    pub(crate) old_key: Option<Vec<String>>,
+    /// Old keys that are remembered for ever are looked up no longer than the others
+    #[arg(long, requires = "new_key")]
+    pub(crate) forget_old_forever: bool,
 }
 
 #[derive(Args, Debug)]

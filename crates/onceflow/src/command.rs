@@ -3,13 +3,14 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use dedup::ledger::NewKey;
 use event::Outcome;
 use gateway::{GatewayOptions, ShardLimits};
 use pipe::tap::TapFilter;
 
 use crate::archive;
-use crate::args::{RawArgs, RawCommand, RawDataDir, RawOutcome, RawServe};
-use crate::commands::serve;
+use crate::args::{RawArgs, RawCommand, RawDataDir, RawNewKey, RawOutcome, RawServe};
+use crate::commands::{run, serve};
 use crate::dead::args::RawDead;
 use crate::dedup::args::RawDedup;
 use crate::exit::Failure;
@@ -29,7 +30,7 @@ const COMMANDS: [&str; 14] = [
 /// What to do.
 #[derive(Debug)]
 pub(crate) enum Command {
-    Run { pipes: Vec<PathBuf>, data_dir: PathBuf, reread: bool, json: bool, progress_lines: bool },
+    Run(run::Asked),
     Serve(Box<serve::Asked>),
     Compact { pipes: Vec<PathBuf>, data_dir: PathBuf, json: bool },
     Check { pipes: Vec<PathBuf> },
@@ -51,9 +52,9 @@ impl Command {
     /// Checks what was typed.
     pub(crate) fn new(raw: RawArgs) -> Result<Command, Failure> {
         Ok(match raw.command {
-            RawCommand::Run { pipes, data_dir, reread, json, progress_lines } => {
-                let data_dir = data_folder(data_dir, &pipes);
-                Command::Run { pipes, data_dir, reread, json, progress_lines }
+            RawCommand::Run { pipes, data_dir, reread, new_key, json, progress_lines } => {
+                let (data_dir, new_key) = (data_folder(data_dir, &pipes), to_new_key(new_key));
+                Command::Run(run::Asked { pipes, data_dir, reread, new_key, json, progress_lines })
             }
             RawCommand::Serve(raw) => Command::Serve(Box::new(serve(*raw)?)),
             RawCommand::Compact { pipes, data_dir, json } => {
@@ -107,7 +108,13 @@ fn serve(raw: RawServe) -> Result<serve::Asked, Failure> {
     if let Some(connections_max) = raw.connections_max {
         front.http.connections_max = connections_max;
     }
-    Ok(serve::Asked { pipes: raw.pipes, data_dir, front, json: raw.json })
+    let new_key = to_new_key(raw.new_key);
+    Ok(serve::Asked { pipes: raw.pipes, data_dir, new_key, front, json: raw.json })
+}
+
+fn to_new_key(raw: RawNewKey) -> Option<NewKey> {
+    let RawNewKey { new_key, old_key, forget_old_forever } = raw;
+    new_key.then_some(NewKey { old_paths: old_key, forget_forever: forget_old_forever })
 }
 
 /// `--data-dir`, else `onceflow-data` next to the first config, else here.

@@ -35,7 +35,6 @@ use clap::Parser as _;
 
 use crate::args::RawArgs;
 use crate::command::Command;
-use crate::commands::run::Asked;
 use crate::exit::{Exit, Failure};
 use crate::progress::MovingLine;
 use crate::test_clock::OffsetClock;
@@ -59,10 +58,7 @@ fn start(raw: RawArgs) -> Result<Exit, Failure> {
     let noted =
         logs::start(raw.global.verbose, raw.global.log_format, clock.clone(), moving.clone());
     match Command::new(raw)? {
-        Command::Run { pipes, data_dir, reread, json, progress_lines } => {
-            let asked = Asked { pipes, data_dir, reread, json, progress_lines };
-            commands::run::run(asked, &clock, &noted, moving)
-        }
+        Command::Run(asked) => commands::run::run(asked, &clock, &noted, moving),
         Command::Serve(asked) => commands::serve::serve(*asked, &clock, &noted, moving),
         Command::Compact { pipes, data_dir, json } => {
             commands::compact::compact(&pipes, &data_dir, json, &clock, moving)

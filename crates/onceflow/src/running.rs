@@ -13,6 +13,7 @@ use std::time::Duration;
 use broker::BrokerOptions;
 use console::monitor::Monitor;
 use console::now::Watch;
+use dedup::ledger::NewKey;
 use event::source::Stop;
 use gateway::{Gateway, GatewayOptions};
 use journal::{Disk, RealDisk};
@@ -47,6 +48,8 @@ pub(crate) struct Plan {
     pub(crate) configs: Vec<PipeConfig>,
     pub(crate) data_dir: PathBuf,
     pub(crate) reread: bool,
+    /// Whether the definition of a scope's keys may change.
+    pub(crate) new_key: Option<NewKey>,
     pub(crate) progress_lines: bool,
     /// The front door, for `serve`.
     pub(crate) front: Option<GatewayOptions>,
@@ -66,6 +69,7 @@ pub(crate) fn run(
     let options = RunOptions {
         data_dir: plan.data_dir.clone(),
         reread: plan.reread,
+        new_key: plan.new_key.clone(),
         stop: stop.clone(),
         disk: Arc::clone(&disk),
         clock: Arc::new(clock.clone()),

@@ -14,6 +14,7 @@ pub mod config;
 pub mod engine;
 pub mod plan;
 pub mod prepare;
+pub mod previous_key;
 pub mod replay;
 pub mod run;
 pub mod stage;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use connect::{Compression, FilePattern, FileSource, FileSourceOptions};
 use dedup::key::KeyMaker;
-use dedup::ledger::{Ledger, PipeDeclaration, PipeLedger, ScopeDeclaration};
+use dedup::ledger::{Ledger, NewKey, PipeDeclaration, PipeLedger, ScopeDeclaration};
 use dedup::scope::{DedupClock, LatePolicy, ScopeOptions};
 use event::Clock;
 use event::json::Selection;
@@ -26,6 +26,7 @@ use crate::engine::outlet::Outlet;
 use crate::engine::planted::Planted;
 use crate::engine::{Parts, PipeError};
 use crate::prepare::{Fields, NO_WINDOW, PreparePlan};
+use crate::previous_key::PreviousPlan;
 use crate::replay::{InboxOnly, Outbox, inbox};
 use crate::stage::enrich::Enrichers;
 use crate::stage::filter::Pattern;
@@ -61,6 +62,8 @@ pub struct Shared<'a> {
     pub taps: &'a TapHub,
     /// Read sources from their start.
     pub reread: bool,
+    /// Whether the definition of a scope's keys may change, and how the old one was.
+    pub new_key: Option<&'a NewKey>,
     /// A breakage, for `prove`.
     pub planted: Option<Planted>,
 }
@@ -100,7 +103,7 @@ pub(crate) fn build_wired(
     shared: &Shared<'_>,
     wiring: Wiring,
 ) -> Result<Parts, PipeError> {
-    let ledger = shared.ledger.pipe(declaration(config))?;
+    let ledger = shared.ledger.pipe(declaration(config, shared))?;
     let source = if wiring.inbox_only {
         Box::new(InboxOnly::new(source_name(config)))
     } else {
@@ -124,7 +127,7 @@ pub(crate) fn build_around(
     source: Box<dyn Source>,
     outlets: Vec<Outlet>,
 ) -> Result<Parts, PipeError> {
-    let ledger = shared.ledger.pipe(declaration(config))?;
+    let ledger = shared.ledger.pipe(declaration(config, shared))?;
     let plan = Arc::new(prepare_plan(config, shared, &ledger)?);
     name_types(&ledger, &plan.types);
     let ends = Ends { source, outlets, letters: Vec::new() };
@@ -195,22 +198,24 @@ fn source_name(config: &PipeConfig) -> String {
     }
 }
 
-fn declaration(config: &PipeConfig) -> PipeDeclaration {
+fn declaration(config: &PipeConfig, shared: &Shared<'_>) -> PipeDeclaration {
     PipeDeclaration {
         pipe: config.pipe.clone(),
         source: source_name(config),
         sinks: outlets::names(config),
-        scope: config.dedup.as_ref().map(scope),
+        scope: config.dedup.as_ref().map(|dedup| scope(dedup, shared.new_key)),
         config_fingerprint: config.fingerprint,
         store: None,
     }
 }
 
-fn scope(dedup: &DedupConfig) -> ScopeDeclaration {
+fn scope(dedup: &DedupConfig, new_key: Option<&NewKey>) -> ScopeDeclaration {
     ScopeDeclaration {
         name: dedup.scope.clone(),
         fields: u32::try_from(dedup.key.len()).unwrap_or(u32::MAX),
         across_types: dedup.across_types,
+        paths: dedup.key.iter().map(ToString::to_string).collect(),
+        new_key: new_key.cloned(),
         options: ScopeOptions {
             clock: match dedup.clock {
                 ClockChoice::Received => DedupClock::Received,
@@ -298,6 +303,11 @@ fn prepare_plan(
         }
         _ => None,
     };
+    let previous = match ledger.scope_secret() {
+        Some(scope) => PreviousPlan::new(&scope.secret, ledger.previous_keys())
+            .map_err(|error| PipeError::Config(format!("--old-key: {error}")))?,
+        None => PreviousPlan::default(),
+    };
     let validator = match &config.validate {
         Some(validate) => Some(
             Validator::new(&validate.schema)
@@ -328,6 +338,7 @@ fn prepare_plan(
         transform_context: transform_context(config)?,
         transforms: config.transform.clone(),
         key_maker,
+        previous,
         envelope: config.envelope.clone(),
         types: Arc::new(Types::new(windows(dedup), to_usize(config.limits.types_max))),
         event_bytes_max,

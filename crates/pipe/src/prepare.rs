@@ -5,6 +5,7 @@
 //! panic as `dead`, without a key. The built-in transforms need
 //! nothing but the event, so they run here as well: on all cores, and before the reservation.
 
+use std::borrow::Cow;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use event::{Batch, Death, Event, Fate, Rejection, Span};
 
 use crate::config::{DecodeStep, EnvelopeConfig, TransformConfig};
 use crate::engine::planted::taste;
+use crate::previous_key::{PreviousMaker, PreviousPlan};
 use crate::stage::decode::{Decoded, Decoder};
 use crate::stage::enrich::{Enricher, Enrichers, NotEnriched};
 use crate::stage::filter::Pattern;
@@ -58,6 +60,8 @@ pub struct PreparePlan {
     pub router: Router,
     /// Makes keys; `None` without dedup.
     pub key_maker: Option<KeyMaker>,
+    /// How keys were made before, as long as such keys are remembered.
+    pub previous: PreviousPlan,
     /// Event types.
     pub types: Arc<Types>,
     /// Where the envelope's other parts stand; a tap shows them.
@@ -96,6 +100,7 @@ struct Tools {
     decoded: Vec<u8>,
     enriched: Vec<u8>,
     scratch: Vec<u8>,
+    previous: PreviousMaker,
     /// The event that is being worked on.
     at: usize,
     /// It was asked to stop half-way.
@@ -124,6 +129,7 @@ impl Preparer {
     pub fn prepare(&mut self, batch: &mut Batch) -> bool {
         // First, so that their empty stand-ins aren't judged as empty lines.
         self.reject_spilled(batch);
+        batch.previous_keys = self.plan.previous.room(batch.events.len());
         let two_passes = self.plan.enrichers.calls();
         if !two_passes && !self.plan.enrichers.is_noop() && self.tools.enricher.fetch().is_err() {
             return false;
@@ -202,6 +208,7 @@ impl Tools {
             decoded: Vec::new(),
             enriched: Vec::new(),
             scratch: Vec::new(),
+            previous: PreviousMaker::default(),
             at: 0,
             stopped: false,
         }
@@ -209,6 +216,7 @@ impl Tools {
 
     fn pass(&mut self, plan: &PreparePlan, batch: &mut Batch, pass: Pass, from: usize) {
         let buffer = batch.buffer.clone();
+        self.previous.wanted = !batch.previous_keys.is_empty();
         for extent in 0..batch.extents.len() {
             let Some(first) = batch.extents.get(extent).map(|it| it.first_event as usize) else {
                 continue;
@@ -237,6 +245,9 @@ impl Tools {
                 }
                 if let Some(place) = batch.events.get_mut(index) {
                     *place = event;
+                }
+                if !batch.previous_keys.is_empty() {
+                    self.previous.hand_over(index, &mut batch.previous_keys);
                 }
             }
         }
@@ -321,6 +332,11 @@ impl Tools {
                 event.key = key(plan, maker, &self.found, payload, &mut self.scratch)?;
                 event.body_hash = maker.body_hash(payload);
                 event.window_ms = entry.window_ms;
+                if self.previous.wanted {
+                    let name = type_name(plan, &self.found, payload);
+                    let name = name.as_deref().unwrap_or_default().as_bytes();
+                    self.previous.make(&plan.previous, name, payload);
+                }
             }
             None => event.window_ms = NO_WINDOW,
         }
@@ -444,6 +460,10 @@ fn event_time(plan: &PreparePlan, found: &Found, payload: &[u8]) -> Result<i64, 
     }
 }
 
+fn type_name<'a>(plan: &PreparePlan, found: &Found, payload: &'a [u8]) -> Option<Cow<'a, str>> {
+    plan.fields.event_type.and_then(|index| found.get(payload, index))?.as_str()
+}
+
 fn key(
     plan: &PreparePlan,
     maker: &KeyMaker,
@@ -451,10 +471,7 @@ fn key(
     payload: &[u8],
     scratch: &mut Vec<u8>,
 ) -> Result<u128, Rejection> {
-    let type_name = match plan.fields.event_type.and_then(|index| found.get(payload, index)) {
-        Some(raw) => raw.as_str(),
-        None => None,
-    };
+    let type_name = type_name(plan, found, payload);
     let type_bytes = type_name.as_deref().unwrap_or_default().as_bytes();
     let made = if plan.fields.keys == 1 {
         maker.key(type_bytes, &[found.get(payload, 0)], scratch)

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use broker::{Broker, BrokerError, BrokerOptions};
-use dedup::ledger::{Ledger, LedgerError, LedgerOptions};
+use dedup::ledger::{Ledger, LedgerError, LedgerOptions, NewKey};
 use event::Clock;
 use event::source::Stop;
 use journal::{Disk, JournalConfig};
@@ -27,6 +27,8 @@ pub struct RunOptions {
     pub data_dir: PathBuf,
     /// Read files again from their start.
     pub reread: bool,
+    /// Whether the definition of a scope's keys may change (`run --new-key`).
+    pub new_key: Option<NewKey>,
     /// Asked to drain.
     pub stop: Stop,
     /// Everything durable goes through it.
@@ -274,6 +276,7 @@ impl Session {
             clock: &options.clock,
             taps: &options.taps,
             reread: options.reread,
+            new_key: options.new_key.as_ref(),
             planted: options.tuning.planted,
         };
         let mut parts = Vec::with_capacity(self.configs.len());

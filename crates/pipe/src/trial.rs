@@ -94,6 +94,7 @@ pub fn run(config: &PipeConfig, test: &PipeTest) -> Result<Trial, PipeError> {
         clock: &wall,
         taps: &taps,
         reread: false,
+        new_key: None,
         planted: None,
     };
     let shelf = Shelf::default();

@@ -279,6 +279,7 @@ impl Draft<'_> {
         for (number, &through_ms) in &self.forgotten {
             if let Some(scope) = state.scopes.get_mut(usize::from(*number)) {
                 scope.forgotten_through_ms = through_ms;
+                scope.previous.retain(|previous| !previous.is_over(through_ms));
             }
         }
         let void = lock(&core.void).iter().copied().filter(|at| *at > through).collect();

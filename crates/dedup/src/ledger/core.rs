@@ -178,6 +178,7 @@ impl Core {
                 }
                 Err(misfit) => Err(misfit),
             },
+            Record::Import(record) => state.apply_import(record).map(|()| Verdict::Applied),
             Record::Checkpoint(_) => Err(Misfit("a checkpoint among the submitted records")),
         };
         drop(live);

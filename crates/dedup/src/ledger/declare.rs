@@ -9,11 +9,12 @@ use journal::Journal;
 use super::core::Core;
 use super::harvest::journal_keys;
 use super::lock;
+use super::new_key::{Declaring, OldKeys, PreviousKey, previous};
 use super::scope_cell::ScopeCell;
 use super::shared::SharedPipe;
 use super::{PipeDeclaration, ScopeDeclaration};
-use crate::error::{ClockSetBack, LedgerError, OtherDefinition, OtherOptions};
-use crate::record::{LettersRecord, PipeRecord, Record, ScopeEntry, SourceRecord};
+use crate::error::{ClockSetBack, LedgerError, OtherOptions};
+use crate::record::{KeyPart, LettersRecord, PipeRecord, Record, ScopeEntry, SourceRecord};
 use crate::run::RunReader;
 use crate::scope::{CommittedKey, DedupClock, PipeId, Scope, SourceId};
 use crate::state::{LedgerState, Letter, LetterOp, ScopeState, SourceCounters};
@@ -38,6 +39,8 @@ pub(super) struct Declared {
     pub(super) epoch: Epoch,
     /// Its side of the store, where its scope is in one.
     pub(super) shared: Option<Arc<SharedPipe>>,
+    /// Definitions of its scope's keys before the present one.
+    pub(super) previous: Vec<PreviousKey>,
 }
 
 /// What the source of a pipe's replays is called.
@@ -54,7 +57,9 @@ impl Core {
         // Not with a lock: the store may be slow.
         let joined = self.join(declaration)?;
         let mut running = lock(&self.declaring);
-        let record = self.plan(declaration, joined.as_ref().map(|(scope, _)| scope.secret))?;
+        let old = self.old_keys(declaration)?;
+        let secret = joined.as_ref().map(|(scope, _)| scope.secret);
+        let record = self.plan(declaration, secret, old)?;
         if running.contains(&record.pipe) {
             return Err(refuse(declaration, "it is running already; give this one another name"));
         }
@@ -103,7 +108,26 @@ impl Core {
         };
         let replays = replays.map_or_else(OnceLock::new, OnceLock::from);
         running.insert(pipe);
-        Ok(Declared { pipe, source, sinks, scope, replays, epoch, shared })
+        let previous = self.previous_keys(pipe, scope.as_ref());
+        Ok(Declared { pipe, source, sinks, scope, replays, epoch, shared, previous })
+    }
+
+    /// The definitions before the present one under which events of a pipe have to be looked up.
+    fn previous_keys(&self, pipe: u16, scope: Option<&(u16, Arc<ScopeCell>)>) -> Vec<PreviousKey> {
+        let Some((number, cell)) = scope else { return Vec::new() };
+        let live = lock(&self.live);
+        let known = live.state.scopes.get(usize::from(*number));
+        let all = known.map(|known| known.previous.as_slice()).unwrap_or_default();
+        let of_pipe = all.iter().filter_map(|previous| {
+            Some(PreviousKey {
+                fields: previous.fields,
+                across_types: previous.across_types,
+                paths: previous.paths.get(&pipe)?.clone(),
+                until_ms: previous.until_ms,
+                forgotten_through_ms: Arc::clone(cell.forgotten_through_ms()),
+            })
+        });
+        of_pipe.collect()
     }
 
     /// The source that the replays of a pipe count as; a new one with the first of them.
@@ -161,6 +185,7 @@ impl Core {
         &self,
         declaration: &PipeDeclaration,
         secret: Option<[u8; 16]>,
+        old: Option<OldKeys>,
     ) -> Result<PipeRecord, LedgerError> {
         let live = lock(&self.live);
         let state = &live.state;
@@ -185,6 +210,16 @@ impl Core {
         let scope = declaration.scope.as_ref();
         let entry = |scope| self.scope_entry(state, scope, declaration, secret);
         let scope = scope.map(entry).transpose()?;
+        let key = match (&scope, &declaration.scope) {
+            (Some(entry), Some(wanted)) => {
+                let declaring = Declaring { declaration, wanted, pipe };
+                let previous = previous(state, entry.number, &declaring, old)?;
+                let (paths, clock) = (wanted.paths.clone(), wanted.options.clock);
+                let says = !paths.is_empty() || !previous.is_empty();
+                says.then_some(KeyPart { paths, clock, previous })
+            }
+            _ => None,
+        };
         Ok(PipeRecord {
             pipe,
             name: declaration.pipe.clone(),
@@ -193,6 +228,7 @@ impl Core {
             sinks: declaration.sinks.clone(),
             scope,
             config_fingerprint: declaration.config_fingerprint,
+            key,
         })
     }
 
@@ -214,22 +250,14 @@ impl Core {
             let across_types = wanted.across_types;
             return Ok(ScopeEntry { number, name, secret, fields, across_types });
         };
-        if (known.fields, known.across_types) != (wanted.fields, wanted.across_types) {
-            return Err(OtherDefinition {
-                scope: wanted.name.clone(),
-                pipe: declaration.pipe.clone(),
-                recorded: definition(known.fields, known.across_types),
-                wanted: definition(wanted.fields, wanted.across_types),
-            }
-            .into());
-        }
         self.check_clock(known, wanted)?;
         Ok(ScopeEntry {
             number,
             name: known.name.clone(),
             secret: known.secret,
-            fields: known.fields,
-            across_types: known.across_types,
+            // Where they differ from the known ones, `old_keys` has let them.
+            fields: wanted.fields,
+            across_types: wanted.across_types,
         })
     }
 
@@ -329,7 +357,7 @@ fn journal_bytes(journal: &Journal, from: Option<journal::Position>) -> u64 {
     journal.end().0.saturating_sub(from.unwrap_or_else(|| journal.begin()).0)
 }
 
-fn refuse(declaration: &PipeDeclaration, what: &str) -> LedgerError {
+pub(super) fn refuse(declaration: &PipeDeclaration, what: &str) -> LedgerError {
     LedgerError::Declaration { pipe: declaration.pipe.clone(), what: what.into() }
 }
 

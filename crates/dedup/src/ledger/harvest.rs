@@ -113,8 +113,9 @@ fn for_each_sorted<E>(
     Ok(())
 }
 
+/// The keys of a batch or of an import.
 fn batch(bytes: &[u8]) -> Result<Option<BatchRecord<'_>>, String> {
-    Record::batch(bytes).map_err(|_| "a record that could be read no longer can".into())
+    Record::keyed(bytes).map_err(|_| "a record that could be read no longer can".into())
 }
 
 /// Hands all keys of a scope that are in no run to `take`.

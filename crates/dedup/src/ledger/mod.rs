@@ -9,8 +9,11 @@ mod checkpoint;
 mod core;
 mod declare;
 mod harvest;
+mod import;
 mod join;
 mod keeper;
+mod keys;
+mod new_key;
 mod open;
 mod options;
 mod pipe;
@@ -29,7 +32,12 @@ use event::{BatchNumber, Clock, Epoch, LedgerId};
 use journal::{Disk, Journal};
 
 use self::core::Core;
-pub use self::options::{LedgerOptions, PipeDeclaration, Random, ScopeDeclaration, SharedStore};
+pub use self::import::{ImportScope, ImportedScope};
+pub use self::keys::{KeyReading, ReadKeys, read_keys};
+pub use self::new_key::PreviousKey;
+pub use self::options::{
+    LedgerOptions, NewKey, PipeDeclaration, Random, ScopeDeclaration, SharedStore,
+};
 pub use self::pipe::PipeLedger;
 pub use self::read_only::{FoundKey, find_keys, read_only};
 pub use self::settlement::{

@@ -103,6 +103,21 @@ pub struct ScopeDeclaration {
     pub fields: u32,
     /// Whether keys leave out the envelope's type.
     pub across_types: bool,
+    /// The key's paths, as in the config. They may differ by pipe; the ledger keeps them for the
+    /// day on which the definition changes.
+    pub paths: Vec<String>,
+    /// Whether the definition may be another one than the ledger's (`run --new-key`).
+    pub new_key: Option<NewKey>,
     /// Clock and lateness; one for all pipes of the scope.
     pub options: ScopeOptions,
+}
+
+/// Another definition of a scope's keys is agreed to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewKey {
+    /// The paths of the old key, for a data folder that never recorded them.
+    pub old_paths: Option<Vec<String>>,
+    /// Keys of old definitions that are remembered for ever are forgotten with the last of those
+    /// that end.
+    pub forget_forever: bool,
 }

@@ -11,6 +11,7 @@ use event::{Batch, BatchNumber, Event, Fate, Marks};
 use super::core::{Core, PendingRecord};
 use super::declare::{Declared, definition};
 use super::lock;
+use super::new_key::PreviousKey;
 use super::scope_cell::ScopeCell;
 use super::shared::{AskAgain, PendingCommit, SharedPipe};
 use super::{Ledger, Left, LetterChange, PipeDeclaration, Settlement};
@@ -118,6 +119,13 @@ impl PipeLedger {
             secret: scope.secret,
             definition: format!("{made_of}, encoding {KEY_ENCODING}"),
         })
+    }
+
+    /// Definitions of the scope's keys before the present one whose keys may still be remembered:
+    /// events are looked up under them as well (`Batch::previous_keys`, in this order).
+    #[must_use]
+    pub fn previous_keys(&self) -> &[PreviousKey] {
+        &self.declared.previous
     }
 
     /// Where the source goes on.

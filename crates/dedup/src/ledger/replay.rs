@@ -72,6 +72,7 @@ impl Replayed {
                     }
                 })
             }
+            (Record::Import(record), Some(state)) => state.apply_import(&record),
             (Record::Batch(head), Some(state)) => state.apply_batch(&head, limits).map(|verdict| {
                 if verdict == Verdict::Void {
                     self.void.insert(position);
@@ -129,6 +130,7 @@ fn amounts_to(state: &LedgerState, checkpoint: &CheckpointRecord) -> bool {
     state.runs.clone_from(&said.runs);
     for (scope, said) in state.scopes.iter_mut().zip(&said.scopes) {
         scope.forgotten_through_ms = said.forgotten_through_ms;
+        scope.previous.clone_from(&said.previous);
     }
     for (pipe, said) in state.pipes.iter_mut().zip(&said.pipes) {
         pipe.types.clone_from(&said.types);

@@ -1,7 +1,7 @@
 //! A scope that several pipes share, without a commit ever waiting for a decision.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, TryLockError};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, TryLockError};
 
 use event::BatchNumber;
 
@@ -20,6 +20,7 @@ pub(super) struct ScopeCell {
     wakeups: AtomicU64,
     live_keys: AtomicU64,
     waiting: AtomicU64,
+    forgotten_through_ms: Arc<AtomicI64>,
 }
 
 /// What a record settled.
@@ -39,6 +40,7 @@ impl ScopeCell {
             wakeups: AtomicU64::new(0),
             live_keys: AtomicU64::new(0),
             waiting: AtomicU64::new(0),
+            forgotten_through_ms: Arc::new(AtomicI64::new(i64::MIN)),
         };
         cell.with(|_| ());
         cell
@@ -46,6 +48,11 @@ impl ScopeCell {
 
     pub(super) const fn options(&self) -> &ScopeOptions {
         &self.options
+    }
+
+    /// Keys that expire at or before this time are gone; as of the last decision or commit.
+    pub(super) const fn forgotten_through_ms(&self) -> &Arc<AtomicI64> {
+        &self.forgotten_through_ms
     }
 
     /// Works with the scope, after everything that was settled so far.
@@ -117,5 +124,6 @@ impl ScopeCell {
         self.wakeups.store(scope.wakeups(), Ordering::Release);
         self.live_keys.store(scope.live_keys(), Ordering::Relaxed);
         self.waiting.store(scope.waiting() as u64, Ordering::Release);
+        self.forgotten_through_ms.store(scope.has_forgotten_through_ms(), Ordering::Relaxed);
     }
 }

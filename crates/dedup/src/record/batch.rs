@@ -8,7 +8,7 @@ use event::sink::StagedOutput;
 
 use super::cursor::{Cursor, Decoded, put_bytes, put_i64, put_list, put_option, put_u64};
 use super::keys::{self, Scratch};
-use super::{BATCH, OnDisk, VERSION};
+use super::{BATCH, ImportRecord, OnDisk, VERSION};
 use crate::ledger::{CounterChange, MessageIdChange, ParkedChange, PositionChange};
 use crate::scope::{CommittedBy, CommittedKey};
 use crate::state::LetterOp;
@@ -88,7 +88,7 @@ impl BatchHead {
     }
 }
 
-/// A batch's record as it lies in the journal: its parts, not decoded yet.
+/// A batch's record, or an import's, as it lies in the journal: its parts, not decoded yet.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BatchRecord<'a> {
     /// The scope that its keys belong to.
@@ -141,7 +141,13 @@ impl<'a> BatchRecord<'a> {
         Ok(Self { scope, head, keys: *cursor })
     }
 
-    /// The head.
+    /// What the record of an import says.
+    pub(super) fn import(&self) -> Decoded<ImportRecord> {
+        let count = u32::from_le_bytes(self.keys.clone().array()?);
+        ImportRecord::of(self, &mut self.head.clone(), count.into())
+    }
+
+    /// The head of a batch.
     pub(crate) fn head(&self) -> Decoded<BatchHead> {
         let count = u32::from_le_bytes(self.keys.clone().array()?);
         let mut cursor = self.head;
@@ -232,7 +238,7 @@ pub(crate) mod tests {
             keys.iter_mut().for_each(|key| key.by = by);
             let (mut out, mut scratch) = (Vec::new(), Scratch::default());
             BatchRecord::encode(&mut out, &head, &mut scratch, 0, keys.iter().copied());
-            let record = Record::batch(&out).unwrap().unwrap();
+            let record = Record::keyed(&out).unwrap().unwrap();
             let mut back = Vec::new();
             prop_assert_eq!(record.keys(&mut scratch, &mut back), Ok(keys.len()));
             prop_assert_eq!(&back, &keys);

@@ -6,10 +6,12 @@ use event::{BatchNumber, Epoch, LedgerId};
 use journal::Position;
 
 use super::cursor::{Cursor, Decoded, put_i64, put_list, put_option, put_str, put_u64};
+use super::key_part::{put_clock, put_paths, take_clock, take_paths};
 use super::{BatchHead, OnDisk};
+use crate::scope::DedupClock;
 use crate::state::{
-    LedgerState, Letter, MinuteBucket, PipeState, PreparedBatch, ScopeState, SharedState,
-    SourceCounters,
+    LedgerState, Letter, MinuteBucket, PipeState, PreparedBatch, PreviousDefinition, ScopeState,
+    SharedState, SourceCounters,
 };
 
 /// A checkpoint.
@@ -55,6 +57,7 @@ impl OnDisk for CheckpointRecord {
         let mut sources: Vec<SourceCounters> = cursor.list(OnDisk::take)?;
         let runs = cursor.list(OnDisk::take)?;
         take_later_parts(cursor, &mut scopes, &mut pipes, &mut sources)?;
+        take_keys_made(cursor, &mut scopes, &mut pipes)?;
         let state = LedgerState {
             ledger_id,
             epoch,
@@ -71,9 +74,9 @@ impl OnDisk for CheckpointRecord {
 
 /// What later versions added: what expired, of the sources that lost something; the open letters,
 /// of pipes that have some; the minutes that don't balance, of sources that have some; the batches
-/// that are prepared, of pipes that have some; and the stores that scopes are in. A part is left
-/// out where it and all after it have nothing to say, so that records without it read as they
-/// always did.
+/// that are prepared, of pipes that have some; the stores that scopes are in; and how keys are
+/// made, were made, and came in otherwise, of scopes and pipes that know. A part is left out where
+/// it and all after it have nothing to say, so that records without it read as they always did.
 fn put_later_parts(out: &mut Vec<u8>, state: &LedgerState) {
     let sources = || state.sources.iter().enumerate();
     let lossy: Vec<_> = sources().filter(|(_, source)| source.expired > 0).collect();
@@ -91,6 +94,7 @@ fn put_later_parts(out: &mut Vec<u8>, state: &LedgerState) {
         &broken.is_empty(),
         &prepared.is_empty(),
         &shared.is_empty(),
+        &!says_how_keys_are_made(state),
     ];
     let parts = said.iter().rposition(|is_empty| !**is_empty).map_or(0, |last| last + 1);
     if parts >= 1 {
@@ -129,6 +133,62 @@ fn put_later_parts(out: &mut Vec<u8>, state: &LedgerState) {
             shared.put(out);
         });
     }
+    if parts >= 6 {
+        put_keys_made(out, state);
+    }
+}
+
+fn says_how_keys_are_made(state: &LedgerState) -> bool {
+    state.scopes.iter().any(says_something) || state.pipes.iter().any(|p| !p.key_paths.is_empty())
+}
+
+fn says_something(scope: &ScopeState) -> bool {
+    scope.clock.is_some() || !scope.previous.is_empty() || scope.keys_imported > 0
+}
+
+fn put_keys_made(out: &mut Vec<u8>, state: &LedgerState) {
+    let scopes = state.scopes.iter().enumerate().filter(|(_, scope)| says_something(scope));
+    let scopes: Vec<_> = scopes.collect();
+    put_list(out, scopes.into_iter(), |out, (number, scope)| {
+        put_u64(out, number as u64);
+        put_option(out, scope.clock, put_clock);
+        put_list(out, scope.previous.iter(), |out, previous| previous.put(out));
+        put_u64(out, scope.keys_imported);
+    });
+    let pipes: Vec<_> =
+        state.pipes.iter().enumerate().filter(|(_, pipe)| !pipe.key_paths.is_empty()).collect();
+    put_list(out, pipes.into_iter(), |out, (number, pipe)| {
+        put_u64(out, number as u64);
+        put_paths(out, &pipe.key_paths);
+    });
+}
+
+fn take_keys_made(
+    cursor: &mut Cursor<'_>,
+    scopes: &mut [ScopeState],
+    pipes: &mut [PipeState],
+) -> Decoded<()> {
+    if cursor.is_at_end() {
+        return Ok(());
+    }
+    type Made = (u16, Option<DedupClock>, Vec<PreviousDefinition>, u64);
+    let scope = |cursor: &mut Cursor<'_>| {
+        let (number, clock) = (cursor.u16()?, cursor.option(take_clock)?);
+        Ok((number, clock, cursor.list(OnDisk::take)?, cursor.u64()?))
+    };
+    let made: Vec<Made> = cursor.list(scope)?;
+    for (number, clock, previous, keys_imported) in made {
+        let missing = cursor.missing("scope whose keys are made");
+        let scope = scopes.get_mut(usize::from(number)).ok_or(missing)?;
+        (scope.clock, scope.previous, scope.keys_imported) = (clock, previous, keys_imported);
+    }
+    let paths: Vec<(u16, Vec<String>)> =
+        cursor.list(|cursor| Ok((cursor.u16()?, take_paths(cursor)?)))?;
+    for (number, paths) in paths {
+        let missing = cursor.missing("pipe with a key");
+        pipes.get_mut(usize::from(number)).ok_or(missing)?.key_paths = paths;
+    }
+    Ok(())
 }
 
 fn take_later_parts(
@@ -214,6 +274,7 @@ mod tests {
 
     use super::super::Record;
     use super::super::batch::tests::any_head;
+    use super::super::key_part::tests::any_key_part;
     use super::super::letters::tests::any_letter;
     use super::super::pipe::tests::any_pipe;
     use super::super::runs::tests::any_run;
@@ -250,6 +311,7 @@ mod tests {
             broken in prop::collection::btree_map(any::<i64>(), any::<u64>(), 0..3),
             prepared in prop::collection::vec(any_head(), 0..2),
             shared in prop::option::of(any_shared()),
+            made in prop::option::of(any_key_part()),
         ) {
             if let Some(scope) = state.scopes.last_mut() {
                 scope.shared = shared;
@@ -265,6 +327,11 @@ mod tests {
                     position: Position(7), epoch: Epoch(2), attempt: 9, head: Box::new(head),
                 };
                 pipe.prepared = prepared.into_iter().map(batch).collect();
+                pipe.key_paths = made.clone().map(|made| made.paths).unwrap_or_default();
+            }
+            if let (Some(scope), Some(made)) = (state.scopes.last_mut(), made) {
+                scope.clock = Some(made.clock);
+                (scope.previous, scope.keys_imported) = (made.previous, expired);
             }
             let (keys_after, void) =
                 (keys_after.map(Position), void.into_iter().map(Position).collect());

@@ -10,6 +10,8 @@ mod column;
 mod counters;
 mod cursor;
 mod files;
+mod import;
+mod key_part;
 mod keys;
 mod letters;
 mod message_ids;
@@ -31,6 +33,8 @@ pub(crate) use checkpoint::CheckpointRecord;
 pub(crate) use column::{Column, decode as decode_column};
 pub(crate) use cursor::{Cursor, Decoded, Malformed, put_i64, put_option, put_str, put_u64};
 pub(crate) use files::FilesRecord;
+pub(crate) use import::ImportRecord;
+pub(crate) use key_part::KeyPart;
 #[cfg(test)]
 pub(crate) use keys::tests::any_key;
 pub(crate) use keys::{Scratch, decode as decode_keys};
@@ -55,7 +59,7 @@ const PUBLISHED: u8 = 5;
 const CHECKPOINT: u8 = 6;
 const LETTERS: u8 = 7;
 const SOURCE: u8 = 8;
-// 9: keys that were imported.
+const IMPORT: u8 = 9;
 const PREPARED: u8 = 10;
 const RESOLVED: u8 = 11;
 const SHARED: u8 = 12;
@@ -68,7 +72,7 @@ pub(crate) trait OnDisk: Sized {
     fn take(cursor: &mut Cursor<'_>) -> Decoded<Self>;
 }
 
-/// A record, without the keys of a batch.
+/// A record, without the keys of a batch or an import.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Record {
     /// The ledger was opened for writing.
@@ -93,6 +97,8 @@ pub(crate) enum Record {
     Resolved(ResolvedRecord),
     /// A scope was joined to a store.
     Shared(SharedRecord),
+    /// Keys came from elsewhere.
+    Import(ImportRecord),
 }
 
 /// A record that this program can't read.
@@ -111,7 +117,8 @@ impl From<Malformed> for Unreadable {
 }
 
 impl Record {
-    /// The record's bytes. A batch's come from [`BatchRecord::encode`], with its keys.
+    /// The record's bytes. A batch's come from [`BatchRecord::encode`], with its keys; those of an
+    /// import from [`ImportRecord::encode`].
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
         match self {
@@ -131,6 +138,10 @@ impl Record {
             }
             Self::Resolved(record) => put(&mut out, RESOLVED, record),
             Self::Shared(record) => put(&mut out, SHARED, record),
+            Self::Import(record) => {
+                let none = std::iter::empty();
+                record.encode(&mut out, &mut Scratch::default(), 0, none);
+            }
         }
         out
     }
@@ -145,6 +156,7 @@ impl Record {
             PIPE => Self::Pipe(PipeRecord::take(cursor)?),
             FILES => Self::Files(FilesRecord::take(cursor)?),
             BATCH => return Ok(Self::Batch(BatchRecord::take(cursor)?.head()?)),
+            IMPORT => return Ok(Self::Import(BatchRecord::take(cursor)?.import()?)),
             PUBLISHED => Self::Published(PublishedRecord::take(cursor)?),
             CHECKPOINT => Self::Checkpoint(Box::new(CheckpointRecord::take(cursor)?)),
             LETTERS => Self::Letters(LettersRecord::take(cursor)?),
@@ -158,12 +170,12 @@ impl Record {
         Ok(record)
     }
 
-    /// A batch's record, if it is one (that of a prepared batch, too), with its head and keys
-    /// undecoded.
-    pub(crate) fn batch(bytes: &[u8]) -> Result<Option<BatchRecord<'_>>, Unreadable> {
+    /// The scope and the keys of a record that has some, a batch's (that of a prepared batch, too)
+    /// or an import's, undecoded.
+    pub(crate) fn keyed(bytes: &[u8]) -> Result<Option<BatchRecord<'_>>, Unreadable> {
         let mut cursor = Cursor::new(bytes);
         match Self::kind(&mut cursor)? {
-            BATCH => Ok(Some(BatchRecord::take(&mut cursor)?)),
+            BATCH | IMPORT => Ok(Some(BatchRecord::take(&mut cursor)?)),
             PREPARED => Ok(Some(PreparedRecord::batch(&mut cursor)?)),
             _ => Ok(None),
         }

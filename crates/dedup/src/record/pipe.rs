@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use event::{BatchNumber, ShardId};
 
-use super::OnDisk;
 use super::cursor::{Cursor, Decoded, put_i64, put_list, put_option, put_str, put_u64};
 use super::scope::ScopeEntry;
+use super::{KeyPart, OnDisk};
 use crate::state::{ParkedEvent, PipeState};
 
 /// A pipe was started.
@@ -26,6 +26,8 @@ pub(crate) struct PipeRecord {
     pub(crate) scope: Option<ScopeEntry>,
     /// Fingerprint of its config.
     pub(crate) config_fingerprint: u64,
+    /// How it makes its scope's keys; records of pipes with a scope have it since 0.5.
+    pub(crate) key: Option<KeyPart>,
 }
 
 impl OnDisk for PipeRecord {
@@ -37,6 +39,10 @@ impl OnDisk for PipeRecord {
         put_list(out, self.sinks.iter(), |out, sink| put_str(out, sink));
         put_option(out, self.scope.as_ref(), |out, scope| scope.put(out));
         out.extend_from_slice(&self.config_fingerprint.to_le_bytes());
+        // Left out where there is none, so that records without it read as they always did.
+        if let Some(key) = &self.key {
+            key.put(out);
+        }
     }
 
     fn take(cursor: &mut Cursor<'_>) -> Decoded<Self> {
@@ -48,6 +54,7 @@ impl OnDisk for PipeRecord {
             sinks: cursor.list(Cursor::string)?,
             scope: cursor.option(OnDisk::take)?,
             config_fingerprint: u64::from_le_bytes(cursor.array()?),
+            key: if cursor.is_at_end() { None } else { Some(OnDisk::take(cursor)?) },
         })
     }
 }
@@ -99,6 +106,7 @@ impl OnDisk for PipeState {
             // These stand at the end of a checkpoint.
             letters: BTreeMap::new(),
             prepared: Vec::new(),
+            key_paths: Vec::new(),
         })
     }
 }
@@ -109,6 +117,7 @@ pub(crate) mod tests {
 
     use super::super::Record;
     use super::super::files::tests::any_sink;
+    use super::super::key_part::tests::any_key_part;
     use super::super::parked::tests::any_parked;
     use super::super::positions::tests::any_shard;
     use super::super::scope::tests::any_entry;
@@ -132,6 +141,7 @@ pub(crate) mod tests {
             PipeState {
                 name, source, scope, config_fingerprint, invocations, committed, positions,
                 message_ids, parked, sinks, types, letters: BTreeMap::new(), prepared: Vec::new(),
+                key_paths: Vec::new(),
             }
         }
     }
@@ -142,9 +152,10 @@ pub(crate) mod tests {
             (pipe, source, config_fingerprint) in any::<(u16, u16, u64)>(),
             (name, source_name, sinks) in any::<(String, String, Vec<String>)>(),
             scope in prop::option::of(any_entry()),
+            key in prop::option::of(any_key_part()),
         ) {
             record_round_trip(&Record::Pipe(PipeRecord {
-                pipe, name, source, source_name, sinks, scope, config_fingerprint,
+                pipe, name, source, source_name, sinks, scope, config_fingerprint, key,
             }));
         }
 

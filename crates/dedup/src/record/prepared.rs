@@ -75,7 +75,7 @@ mod tests {
             let (mut out, mut scratch) = (Vec::new(), Scratch::default());
             record.encode(&mut out, &mut scratch, 0, keys.iter().copied());
             let mut back = Vec::new();
-            let batch = Record::batch(&out).unwrap().unwrap();
+            let batch = Record::keyed(&out).unwrap().unwrap();
             prop_assert_eq!(batch.keys(&mut scratch, &mut back), Ok(keys.len()));
             prop_assert_eq!(&back, &keys);
             prop_assert_eq!(Record::decode(&out), Ok(Record::Prepared(record)));

@@ -75,7 +75,11 @@ impl OnDisk for ScopeState {
             forgotten_through_ms: cursor.i64()?,
             keys_committed: cursor.u64()?,
             keys_live: None,
+            // They stand at the end of a checkpoint.
             shared: None,
+            clock: None,
+            previous: Vec::new(),
+            keys_imported: 0,
         })
     }
 }
@@ -104,7 +108,8 @@ pub(crate) mod tests {
             let ScopeEntry { name, secret, fields, across_types, .. } = entry;
             ScopeState {
                 name, secret, fields, across_types, recorded_max_ms, watermarks,
-                forgotten_through_ms, keys_committed, keys_live: None, shared: None,
+                forgotten_through_ms, keys_committed, keys_live: None, shared: None, clock: None,
+                previous: Vec::new(), keys_imported: 0,
             }
         }
     }

@@ -71,6 +71,18 @@ impl Found {
             reach.window_ms == i64::MAX || (as_long && body_hash == sought.body_hash);
     }
 
+    /// What was found under a key that the event would have had before (`run --new-key`). An entry
+    /// of its own is still worth making: the other one's key is looked up for a while only.
+    pub(super) fn also(&mut self, previous: &Self) {
+        if previous.duplicate {
+            self.duplicate = true;
+            self.same_body |= previous.same_body;
+            if previous.distance_ms < self.distance_ms {
+                (self.distance_ms, self.original_ms) = (previous.distance_ms, previous.original_ms);
+            }
+        }
+    }
+
     /// A dead event is the event's original.
     pub(super) fn of_dead(&mut self, original_ms: i64, same_body: bool) {
         if !self.duplicate {

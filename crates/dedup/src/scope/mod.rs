@@ -406,6 +406,12 @@ impl Scope {
         self.times.forget(&self.options, now_ms, self.oldest_unsettled_ms())
     }
 
+    /// What [`Scope::forgotten_through_ms`] answered last.
+    #[must_use]
+    pub const fn has_forgotten_through_ms(&self) -> i64 {
+        self.times.forgotten_through_ms()
+    }
+
     /// Restores [`Scope::forgotten_through_ms`] at open.
     pub fn restore_forgotten_through(&mut self, forgotten_through_ms: i64) {
         self.times.restore_forgotten_through(forgotten_through_ms);

@@ -162,7 +162,11 @@ impl Desk<'_> {
             return self.decide_among_waiters(batch, at, spot, key);
         }
         let Some((recorded_ms, late)) = self.time(batch, at, event_ms) else { return };
-        let mut found = self.look_up(spot, key, Sought { recorded_ms, body_hash, window_ms });
+        let sought = Sought { recorded_ms, body_hash, window_ms };
+        let mut found = self.look_up(spot, key, sought);
+        if !batch.previous_keys.is_empty() {
+            self.look_up_previous(batch, at, sought, &mut found);
+        }
         if !self.dead.is_empty() {
             self.ask_the_dead(batch, at, recorded_ms, &mut found);
         }
@@ -224,7 +228,11 @@ impl Desk<'_> {
         let Some(event) = batch.events.get(at.index) else { return };
         let (key, recorded_ms) = (event.key, turn.recorded_ms);
         let (body_hash, window_ms) = (event.body_hash, event.window_ms);
-        let mut found = self.look_up(spot, key, Sought { recorded_ms, body_hash, window_ms });
+        let sought = Sought { recorded_ms, body_hash, window_ms };
+        let mut found = self.look_up(spot, key, sought);
+        if !batch.previous_keys.is_empty() {
+            self.look_up_previous(batch, at, sought, &mut found);
+        }
         if !self.dead.is_empty() {
             self.ask_the_dead(batch, at, turn.recorded_ms, &mut found);
         }
@@ -247,8 +255,8 @@ impl Desk<'_> {
     /// What the dead events of its key make of an event.
     #[cold]
     fn ask_the_dead(&self, batch: &Batch, at: At, recorded_ms: i64, found: &mut Found) {
-        let copy = self.copy(batch, at, recorded_ms);
-        if let Some(said) = copy.and_then(|copy| self.dead.judge(copy, self.policy())) {
+        for copy in self.copies(batch, at, recorded_ms) {
+            let Some(said) = self.dead.judge(copy, self.policy()) else { continue };
             found.dead = true;
             if said.duplicate {
                 found.of_dead(said.original_ms.unwrap_or(recorded_ms), said.same_body);
@@ -259,32 +267,37 @@ impl Desk<'_> {
     /// A copy of a dead event goes on: not to sinks that hold it.
     #[cold]
     fn admit_copy(&mut self, batch: &mut Batch, at: At, recorded_ms: i64) {
-        let copy = self.copy(batch, at, recorded_ms);
-        let said = copy.and_then(|copy| self.dead.judge(copy, self.policy()));
-        let (Some(said), Some(event)) = (said, batch.events.get_mut(at.index)) else { return };
-        event.routes &= !said.held;
-        if said.marked {
-            event.marks = event.marks.with(Marks::COPY_OF_DEAD);
+        for copy in self.copies(batch, at, recorded_ms) {
+            let said = self.dead.judge(copy, self.policy());
+            let (Some(said), Some(event)) = (said, batch.events.get_mut(at.index)) else {
+                continue;
+            };
+            event.routes &= !said.held;
+            if said.marked {
+                event.marks = event.marks.with(Marks::COPY_OF_DEAD);
+            }
+            let event = at.index as u32;
+            let all = said.supersedes.into_iter();
+            self.superseding.extend(all.map(|(pipe, letter)| Superseding { event, pipe, letter }));
         }
-        let event = at.index as u32;
-        let all = said.supersedes.into_iter();
-        self.superseding.extend(all.map(|(pipe, letter)| Superseding { event, pipe, letter }));
     }
 
     fn policy(&self) -> OnDuplicateOfDead {
         self.options.on_duplicate_of_dead
     }
 
-    fn copy(&self, batch: &Batch, at: At, recorded_ms: i64) -> Option<Copy> {
-        let event = batch.events.get(at.index)?;
+    /// What the dead are asked of an event: under its key, and those that it would have had before.
+    fn copies(&self, batch: &Batch, at: At, recorded_ms: i64) -> Vec<Copy> {
+        let Some(event) = batch.events.get(at.index) else { return Vec::new() };
         let replayed = batch.replay.as_ref().and_then(|replay| replay.events.get(at.index));
-        Some(Copy {
+        let copy = |key| Copy {
             pipe: self.pipe,
-            key: event.key,
+            key,
             reach: Reach { recorded_ms, window_ms: event.window_ms },
             body_hash: event.body_hash,
             replay_of: replayed.and_then(|replayed| replayed.letter),
-        })
+        };
+        std::iter::once(event.key).chain(batch.previous_keys.of(at.index)).map(copy).collect()
     }
 
     /// Its recorded time, and whether it passes although late. `None` if it was rejected.
@@ -414,6 +427,15 @@ impl Desk<'_> {
             OnOtherBody::Drop => Call::Duplicate,
             OnOtherBody::Pass => Call::Update,
             OnOtherBody::DeadLetter => Call::Dies,
+        }
+    }
+
+    /// Whether the event is a duplicate under a key that it would have had before. Nothing is in
+    /// flight under such a key, and none is ever inserted.
+    #[cold]
+    fn look_up_previous(&self, batch: &Batch, at: At, sought: Sought, found: &mut Found) {
+        for key in batch.previous_keys.of(at.index) {
+            found.also(&self.look_up(Spot::of(key), key, sought));
         }
     }
 

@@ -143,7 +143,7 @@ impl Times {
         self.recorded_max_ms
     }
 
-    pub(super) fn forgotten_through_ms(&self) -> i64 {
+    pub(super) const fn forgotten_through_ms(&self) -> i64 {
         self.forgotten_through_ms
     }
 

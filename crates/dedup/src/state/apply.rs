@@ -14,8 +14,8 @@ use super::{
 };
 use crate::ledger::{CounterChange, MessageIdChange, ParkedChange};
 use crate::record::{
-    BatchHead, FilesRecord, LettersRecord, OpenRecord, PipeRecord, PreparedRecord, PublishedRecord,
-    ResolvedRecord, ScopeEntry, SharedRecord, SourceRecord,
+    BatchHead, FilesRecord, ImportRecord, LettersRecord, OpenRecord, PipeRecord, PreparedRecord,
+    PublishedRecord, ResolvedRecord, ScopeEntry, SharedRecord, SourceRecord,
 };
 
 /// Limits that decide how counters are kept.
@@ -74,6 +74,12 @@ impl LedgerState {
         if let Some(scope) = &record.scope {
             self.admit_scope(scope)?;
         }
+        if let Some(scope) = &record.scope {
+            let known = self.scope_mut(scope.number)?;
+            (known.fields, known.across_types) = (scope.fields, scope.across_types);
+            known.previous = record.key.as_ref().map_or(Vec::new(), |key| key.previous.clone());
+            known.clock = record.key.as_ref().map(|key| key.clock).or(known.clock);
+        }
         let source_at = usize::from(record.source);
         if source_at == self.sources.len() {
             let name = record.source_name.clone();
@@ -94,6 +100,7 @@ impl LedgerState {
         pipe.scope = record.scope.as_ref().map(|scope| scope.number);
         pipe.config_fingerprint = record.config_fingerprint;
         pipe.invocations += 1;
+        pipe.key_paths = record.key.as_ref().map(|key| key.paths.clone()).unwrap_or_default();
         for name in &record.sinks {
             if pipe.sinks.iter().all(|sink| sink.name != *name) {
                 pipe.sinks.push(SinkRecord { name: name.clone(), ..Default::default() });
@@ -115,6 +122,9 @@ impl LedgerState {
                 keys_committed: 0,
                 keys_live: None,
                 shared: None,
+                clock: None,
+                previous: Vec::new(),
+                keys_imported: 0,
             });
         }
         let known = self.scope_mut(entry.number)?;
@@ -250,6 +260,14 @@ impl LedgerState {
     pub(crate) fn all_prepared(&self) -> BTreeSet<Position> {
         let all = self.pipes.iter().flat_map(|pipe| &pipe.prepared);
         all.map(|batch| batch.position).collect()
+    }
+
+    pub(crate) fn apply_import(&mut self, record: &ImportRecord) -> Result<(), Misfit> {
+        if let Some(entry) = &record.entry {
+            self.admit_scope(entry)?;
+        }
+        self.scope_mut(record.scope)?.keys_imported += record.keys;
+        Ok(())
     }
 
     pub(crate) fn apply_letters(&mut self, record: &LettersRecord) -> Result<(), Misfit> {

@@ -4,6 +4,7 @@
 //! record changes in it; nothing else changes it.
 
 mod apply;
+mod definition;
 mod fold;
 mod letter;
 mod parked;
@@ -11,6 +12,7 @@ mod prepared;
 mod tally;
 
 pub(crate) use apply::{Misfit, Resolved, StateLimits, Verdict};
+pub use definition::{PREVIOUS_DEFINITIONS_MAX, PreviousDefinition};
 pub use event::Attempt;
 pub(crate) use letter::LetterOp;
 pub use letter::{Letter, LetterKey};
@@ -24,7 +26,7 @@ use event::sink::StagedOutput;
 use event::source::SourceState;
 use event::{BatchNumber, Epoch, LedgerId};
 
-use crate::scope::{PipeId, SourceId};
+use crate::scope::{DedupClock, PipeId, SourceId};
 
 /// What a ledger knows apart from its keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +72,12 @@ pub struct ScopeState {
     pub keys_live: Option<u64>,
     /// The store that its keys are in, where workers share one.
     pub shared: Option<SharedState>,
+    /// Which time counts; ledgers know it since 0.5.
+    pub clock: Option<DedupClock>,
+    /// Definitions of its keys before this one that are still looked up.
+    pub previous: Vec<PreviousDefinition>,
+    /// Keys that came from elsewhere (`dedup import`), each as often as it came.
+    pub keys_imported: u64,
 }
 
 impl std::fmt::Debug for ScopeState {
@@ -85,6 +93,9 @@ impl std::fmt::Debug for ScopeState {
             .field("keys_committed", &self.keys_committed)
             .field("keys_live", &self.keys_live)
             .field("shared", &self.shared)
+            .field("clock", &self.clock)
+            .field("previous", &self.previous)
+            .field("keys_imported", &self.keys_imported)
             .finish_non_exhaustive()
     }
 }
@@ -118,6 +129,9 @@ pub struct PipeState {
     pub letters: BTreeMap<u128, Letter>,
     /// Batches that are ready, in order: whether they count, the store says.
     pub prepared: Vec<PreparedBatch>,
+    /// Its key's paths as in the config that it last ran with; empty without a scope, and for a
+    /// pipe that last ran before 0.5.
+    pub key_paths: Vec<String>,
 }
 
 /// What the ledger knows of a sink.

@@ -46,6 +46,8 @@ pub(crate) fn declaration(pipe: &str, scope: &str, clock: DedupClock) -> PipeDec
         source: format!("source of {pipe}"),
         sinks: vec!["out".into(), "rejected".into()],
         scope: Some(ScopeDeclaration {
+            paths: Vec::new(),
+            new_key: None,
             name: scope.into(),
             fields: 1,
             across_types: false,

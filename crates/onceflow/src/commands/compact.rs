@@ -76,6 +76,7 @@ fn by_ourselves(
     let options = RunOptions {
         data_dir: data_dir.to_owned(),
         reread: false,
+        new_key: None,
         stop: stop.clone(),
         disk: Arc::new(RealDisk::new()),
         clock: Arc::new(clock.clone()),

@@ -424,6 +424,7 @@ fn by_ourselves(
     let options = RunOptions {
         data_dir: looked.data_dir.clone(),
         reread: false,
+        new_key: None,
         stop: stop.clone(),
         disk: Arc::clone(&looked.disk),
         clock: Arc::new(clock.clone()),

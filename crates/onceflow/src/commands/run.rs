@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use dedup::ledger::NewKey;
 use pipe::RunSummary;
 use pipe::config::{PipeConfig, SinkKind};
 
@@ -20,6 +21,7 @@ pub(crate) struct Asked {
     pub(crate) pipes: Vec<PathBuf>,
     pub(crate) data_dir: PathBuf,
     pub(crate) reread: bool,
+    pub(crate) new_key: Option<NewKey>,
     pub(crate) json: bool,
     pub(crate) progress_lines: bool,
 }
@@ -40,6 +42,7 @@ pub(crate) fn run(
         configs,
         data_dir: asked.data_dir,
         reread: asked.reread,
+        new_key: asked.new_key,
         progress_lines: asked.progress_lines,
         front: None,
     };

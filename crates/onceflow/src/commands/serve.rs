@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use dedup::ledger::NewKey;
 use gateway::GatewayOptions;
 
 use super::load;
@@ -17,6 +18,7 @@ use crate::test_clock::OffsetClock;
 pub(crate) struct Asked {
     pub(crate) pipes: Vec<PathBuf>,
     pub(crate) data_dir: PathBuf,
+    pub(crate) new_key: Option<NewKey>,
     pub(crate) front: GatewayOptions,
     pub(crate) json: bool,
 }
@@ -37,6 +39,7 @@ pub(crate) fn serve(
         configs,
         data_dir: asked.data_dir,
         reread: false,
+        new_key: asked.new_key,
         progress_lines: false,
         front: Some(asked.front),
     };

@@ -99,6 +99,7 @@ pub(crate) fn live(life: &str, clock: &OffsetClock) -> Result<Exit, Failure> {
     let options = RunOptions {
         data_dir: place.data(),
         reread: false,
+        new_key: None,
         stop: stop.clone(),
         disk: Arc::new(disk.disk.clone()) as Arc<dyn Disk>,
         clock: Arc::new(clock.clone()),

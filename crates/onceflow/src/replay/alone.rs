@@ -35,6 +35,7 @@ pub(super) fn run(
     let options = RunOptions {
         data_dir: data_dir.to_owned(),
         reread: false,
+        new_key: None,
         stop: stop.clone(),
         disk: Arc::clone(&disk),
         clock: Arc::new(clock.clone()),

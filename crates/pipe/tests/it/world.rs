@@ -240,6 +240,7 @@ fn added(
         clock: &clock,
         taps: &taps,
         reread: false,
+        new_key: None,
         planted,
     };
     let mut parts = build(config, &shared)?;
@@ -252,6 +253,7 @@ pub(crate) fn run_options(data_dir: &Path) -> RunOptions {
     RunOptions {
         data_dir: data_dir.to_owned(),
         reread: false,
+        new_key: None,
         stop: Stop::default(),
         disk: Arc::new(RealDisk::new()),
         clock: Arc::new(event::SystemClock),

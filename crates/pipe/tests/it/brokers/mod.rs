@@ -64,6 +64,7 @@ impl Node {
             clock: &clock,
             taps: &taps,
             reread: false,
+            new_key: None,
             planted: None,
         };
         let mut parts = build(config, &shared).map_err(|error| error.to_string())?;
