@@ -82,7 +82,7 @@ fn look(
     let (mut scratch, mut keys) = (Scratch::default(), Vec::new());
     let read = journal::read_only(disk, &folder.journal, &mut |position, bytes| {
         replayed.record(position, bytes)?;
-        let batch = Record::batch(bytes).ok().flatten();
+        let batch = Record::keyed(bytes).ok().flatten();
         let Some((batch, scope)) = batch.and_then(|batch| Some((batch, batch.scope?))) else {
             return Ok(());
         };
