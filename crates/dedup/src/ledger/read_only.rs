@@ -13,7 +13,7 @@ use crate::error::{Damaged, FolderIo, LedgerError, NoLedger};
 use crate::folder::Folder;
 use crate::record::{Record, Scratch};
 use crate::run::{LookupRoom, OpenRun, look_up};
-use crate::scope::{CommittedBy, CommittedKey};
+use crate::scope::CommittedKey;
 use crate::state::LedgerState;
 
 /// What is committed, without the lock: up to the last whole record, also while another process
@@ -93,13 +93,8 @@ fn look(
         };
         batch.keys(&mut scratch, &mut keys).map_err(malformed)?;
         let found = keys.iter().filter(|key| wanted.contains(&(scope, key.key)));
-        let mut found = found.copied().peekable();
-        if found.peek().is_some() {
-            let head = batch.head().map_err(malformed)?;
-            let by = CommittedBy { pipe: head.pipe, batch: head.number };
-            let found = found.map(|key| CommittedKey { by, ..key });
-            in_journal.extend(found.map(|entry| (position, FoundKey { scope, entry, run: None })));
-        }
+        let found = found.copied();
+        in_journal.extend(found.map(|entry| (position, FoundKey { scope, entry, run: None })));
         Ok(())
     });
     read.map_err(|error| match error {

@@ -176,7 +176,7 @@ impl Record {
         let mut cursor = Cursor::new(bytes);
         match Self::kind(&mut cursor)? {
             BATCH | IMPORT => Ok(Some(BatchRecord::take(&mut cursor)?)),
-            PREPARED => Ok(Some(PreparedRecord::keyed(&mut cursor)?)),
+            PREPARED => Ok(Some(PreparedRecord::batch(&mut cursor)?)),
             _ => Ok(None),
         }
     }
