@@ -50,7 +50,8 @@ crash: python servers ## Kills the real program at 30 random moments instead of 
 PROVE := $(if $(PROVE_TIME),--time $(PROVE_TIME)) $(if $(PROVE_KILLS),--kills $(PROVE_KILLS)) \
   $(if $(PROVE_FAULTS),--faults $(PROVE_FAULTS)) $(if $(PROVE_SEED),--seed $(PROVE_SEED))
 
-prove: build servers ## Kills the examples' pipes and lets their disk fail; nothing may be lost or there twice
+prove: build servers ## Kills the examples' pipes and lets their disk fail; nothing may be lost or there twice; walks through the larger model
+	$(call phase,the model of shared stores,ONCEFLOW_MODEL=large cargo test $(FLAGS) -p dedup --lib -- model:: --nocapture --test-threads 1)
 	$(call phase,prove examples/iot.yaml,$(USE_SERVERS); "$(ONCEFLOW)" prove examples/iot.yaml --generate examples/iot_config.yml $(PROVE))
 	$(call phase,prove examples/learning-app.yaml,$(USE_SERVERS); "$(ONCEFLOW)" prove examples/learning-app.yaml --generate examples/event_config.yml $(PROVE))
 

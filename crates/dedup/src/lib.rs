@@ -17,6 +17,8 @@ mod folder;
 mod index;
 pub mod key;
 pub mod ledger;
+#[cfg(test)]
+mod model;
 mod record;
 mod run;
 pub mod scope;

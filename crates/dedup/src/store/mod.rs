@@ -16,6 +16,26 @@
 //! from a clock (two are the same when their recorded times differ by less than the *entry's*
 //! window, in either direction). Leases go by the store's own clock, never by a worker's.
 //!
+//! Rules, each of which the model breaks once to see what it is for. For a store:
+//! - What a batch's record says counts only if the key still names that batch afterwards, for
+//!   "duplicate" as for "free": look at key, record, and key again (or at both in one atomic step).
+//!   A take-over is two steps, and the second names the old holder.
+//! - The record is opened before the first key is placed.
+//! - A committed record goes when no key names it any more: all keys are told first. An open or
+//!   aborted one that its owner may still ask about stays for longer than any call or batch lives.
+//!
+//! For a worker:
+//! - A batch asks once: all keys in one call, which is repeated as a whole until it is answered. It
+//!   never asks again for a key that it released.
+//! - Output is staged, and the ledger's `prepared` durable, before `commit` is sent; `settle` and
+//!   the acknowledgement come after the ledger's `committed`.
+//! - A release is answered before the batch's `commit` is sent, and none is sent after it. If a
+//!   `reserve` got no answer it may arrive yet: then an event that leaves takes its batch along.
+//!
+//! What the protocol can't make good: a store that forgets a commit (a failover) before the owner's
+//! ledger has it, while the owner crashes and another worker has acknowledged the very same
+//! message as a duplicate.
+//!
 //! `crate::model` holds the model of this protocol; it was written before the stores.
 
 #[cfg(feature = "dynamodb")]
