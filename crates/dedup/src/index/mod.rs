@@ -26,11 +26,14 @@ pub(crate) struct Index {
     shards: Vec<Shard>,
     /// Room for the entries of the shard that is being rebuilt.
     spare: Vec<Words>,
+    /// The shard that [`Index::shed`] goes on with.
+    shed_next: usize,
 }
 
 impl Index {
     pub(crate) fn new() -> Self {
-        Self { shards: (0..SHARDS).map(Shard::new).collect(), spare: Vec::new() }
+        let shards = (0..SHARDS).map(Shard::new).collect();
+        Self { shards, spare: Vec::new(), shed_next: 0 }
     }
 
     /// Entries, unwanted ones included.
@@ -112,6 +115,40 @@ impl Index {
     ) -> Option<usize> {
         shard.rebuild(spare, keep);
         shard.first_free(spot)
+    }
+
+    /// Takes out entries that may go, a shard after another, until the tables take at most
+    /// `memory_bytes_max`, or every shard had its turn. An entry of a key that has another one
+    /// which must stay stays, too: what the index has of a key is all or nothing. `keep` is that of
+    /// [`Index::insert`]; `may_go` is asked about what it keeps. How many went.
+    pub(crate) fn shed(
+        &mut self,
+        memory_bytes_max: usize,
+        keep: impl Fn(&Words) -> Option<Words>,
+        may_go: impl Fn(&Words) -> bool,
+    ) -> usize {
+        let mut memory_bytes = self.memory_bytes();
+        let mut gone = 0;
+        for _ in 0..SHARDS {
+            if memory_bytes <= memory_bytes_max {
+                break;
+            }
+            if let Some(shard) = self.shards.get_mut(self.shed_next) {
+                let before = shard.memory_bytes();
+                gone += shard.shed(&mut self.spare, &keep, &may_go);
+                memory_bytes = (memory_bytes + shard.memory_bytes()).saturating_sub(before);
+            }
+            self.shed_next = (self.shed_next + 1) % SHARDS;
+        }
+        gone
+    }
+
+    /// Whether there is any entry of `key`.
+    #[inline]
+    pub(crate) fn has(&self, spot: Spot, key: u128) -> bool {
+        let mut has = false;
+        self.visit(spot, key, |_, _| has = true);
+        has
     }
 
     /// Puts an entry in the place of another one of the same key.

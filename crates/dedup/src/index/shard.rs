@@ -232,6 +232,45 @@ impl Shard {
         self.rebuild_from(spare, step);
     }
 
+    /// See [`super::Index::shed`]. Leaves the smallest table with a third to spare.
+    pub(super) fn shed(
+        &mut self,
+        spare: &mut Vec<Words>,
+        keep: impl Fn(&Words) -> Option<Words>,
+        may_go: impl Fn(&Words) -> bool,
+    ) -> usize {
+        spare.clear();
+        let (mut going, before) = (Vec::new(), self.live);
+        self.each(|words| {
+            if let Some(words) = keep(words) {
+                if may_go(&words) { going.push(words) } else { spare.push(words) }
+            }
+        });
+        let mut step = 0;
+        while used_max(slots_at(step, self.number)) * 2 < spare.len() * 3 {
+            step += 1;
+        }
+        self.rebuild_from(spare, step);
+        // Which keys they share with those that stay shows only now.
+        for words in going {
+            let key = Entry::key_of(&words);
+            let spot = Spot::of(key);
+            let mut shared = false;
+            let free = self.visit(spot, key, |_, _| shared = true);
+            if let Some(place) = free.filter(|_| shared && !self.is_full()) {
+                self.put(place, spot, words);
+            } else if shared {
+                spare.clear();
+                self.each(|words| spare.push(*words));
+                self.rebuild_from(spare, self.step + 1);
+                if let Some(place) = self.first_free(spot) {
+                    self.put(place, spot, words);
+                }
+            }
+        }
+        before - self.live
+    }
+
     /// Makes room for `entries` entries without another rebuild.
     pub(super) fn make_room(&mut self, spare: &mut Vec<Words>, entries: usize) {
         let mut step = self.step;

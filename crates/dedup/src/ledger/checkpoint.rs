@@ -15,6 +15,7 @@ use journal::{AppendError, Journal, Position};
 use super::core::Core;
 use super::harvest::Harvest;
 use super::lock;
+use super::lookup::OpenRuns;
 use super::scope_cell::ScopeCell;
 use crate::error::{DiskFull, FolderIo, LedgerError};
 use crate::record::{CheckpointRecord, Record};
@@ -28,6 +29,11 @@ use crate::sync_points::RUNS;
 const INTERVAL_MS: i64 = 3_600_000;
 /// After a checkpoint that found no room, the next is due after this part of the usual bytes.
 const RETRY_PART: u64 = 8;
+/// A key takes up to 70 B in memory, and 26 B in the journal: with this part of a scope's memory as
+/// journal, the keys in it take about half of the memory.
+const MEMORY_PART: u64 = 5;
+/// How many checkpoints' worth of journal may wait for one before decisions wait, too.
+const BEHIND_MAX: u64 = 3;
 
 /// Where keys lie.
 pub(super) struct KeyPlaces {
@@ -35,6 +41,8 @@ pub(super) struct KeyPlaces {
     pub(super) keys_after: Option<Position>,
     /// Number of the next key run of this epoch.
     pub(super) next_run: u64,
+    /// Which imported keys are in no run: those of this round.
+    pub(super) imports: u32,
 }
 
 /// A checkpoint that is being made.
@@ -56,25 +64,31 @@ impl Core {
     pub(super) fn checkpoint(&self) -> Result<(), LedgerError> {
         let mut places = lock(&self.key_places);
         let journal = self.running()?;
-        let (state, through) = {
+        let (state, through, unsaved) = {
             let applying = lock(&self.applying);
             self.apply_all(&applying);
             let live = lock(&self.live);
             // Keys of batches that are prepared stay in the journal until somebody knows whether
             // they count.
             let through = live.state.oldest_prepared().map(|at| Position(at.0.saturating_sub(1)));
-            (live.state.clone(), through.unwrap_or(live.applied))
+            (live.state.clone(), through.unwrap_or(live.applied), self.unsaved())
         };
         let applied = lock(&self.live).applied;
         let forgotten = self.forgotten(&state);
-        let KeyPlaces { keys_after, next_run } = &mut *places;
+        let KeyPlaces { keys_after, next_run, imports } = &mut *places;
         let runs = state.runs.clone();
         let mut draft = Draft { core: self, state, forgotten, runs, created: Vec::new(), next_run };
-        let made = draft
-            .write_runs(&journal, *keys_after, through)
-            .and_then(|()| draft.record(&journal, through));
+        let made = draft.write_runs(&journal, *keys_after, through).and_then(|saved| {
+            let open = draft.open_runs()?;
+            draft.record(&journal, through)?;
+            Ok((saved, open))
+        });
         match made {
-            Ok(()) => *keys_after = Some(through),
+            Ok((saved, open)) => {
+                *keys_after = Some(through);
+                self.show_runs(open, &saved, *imports, &unsaved);
+                *imports += 1;
+            }
             Err(error) => {
                 // After a failed append nobody knows whether the record is there, and with it the
                 // runs that it lists.
@@ -101,6 +115,29 @@ impl Core {
         }
     }
 
+    /// By scope: committed keys that are in no run.
+    fn unsaved(&self) -> BTreeMap<u16, u64> {
+        lock(&self.scopes).iter().map(|(number, cell)| (*number, cell.unsaved())).collect()
+    }
+
+    /// Look-ups go to these runs from now on; then, and not before, memory may let go of what is in
+    /// them.
+    fn show_runs(
+        &self,
+        open: BTreeMap<u16, OpenRuns>,
+        saved: &BTreeMap<u16, u64>,
+        imports: u32,
+        unsaved: &BTreeMap<u16, u64>,
+    ) {
+        let cells = lock(&self.scopes).clone();
+        for (number, runs) in open {
+            if let Some(cell) = cells.get(&number) {
+                cell.set_runs(runs);
+                cell.saved(saved, imports, unsaved.get(&number).copied().unwrap_or(0));
+            }
+        }
+    }
+
     /// By scope: which keys are gone, as far as `state` (what is committed) goes.
     fn forgotten(&self, state: &LedgerState) -> BTreeMap<u16, i64> {
         let now_ms = self.clock.now_ms();
@@ -116,10 +153,36 @@ impl Core {
 
     /// Says when the next checkpoint is due.
     pub(super) fn plan_checkpoint(&self, from: Position) {
-        let due = from.0.saturating_add(self.options.checkpoint_journal_bytes);
+        let due = from.0.saturating_add(self.checkpoint_bytes());
+        self.keys_after.store(from.0, Ordering::Relaxed);
         self.checkpoint_due.store(due, Ordering::Relaxed);
         let due_ms = self.clock.now_ms().saturating_add(INTERVAL_MS);
         self.checkpoint_due_ms.store(due_ms, Ordering::Relaxed);
+    }
+
+    /// Journal bytes from one checkpoint to the next: as configured, and fewer where the keys in
+    /// them would take more than half of a scope's memory.
+    fn checkpoint_bytes(&self) -> u64 {
+        let configured = self.options.checkpoint_journal_bytes;
+        if configured == u64::MAX {
+            return configured;
+        }
+        let scopes = lock(&self.scopes);
+        let memory = scopes.values().map(|cell| cell.options().memory_bytes_max / MEMORY_PART);
+        memory.fold(configured, u64::min)
+    }
+
+    /// Slows down whoever brings keys faster than checkpoints take them out of memory.
+    pub(super) fn make_room(&self) {
+        let applied = lock(&self.live).applied.0;
+        let behind = applied.saturating_sub(self.keys_after.load(Ordering::Relaxed));
+        let bytes = self.checkpoint_bytes();
+        if behind > bytes.saturating_mul(BEHIND_MAX)
+            && self.checkpoint_running.load(Ordering::Acquire)
+        {
+            // The checkpoint holds it until it is done.
+            drop(lock(&self.key_places));
+        }
     }
 
     /// Begins a checkpoint in the background, when one is due and none is running.
@@ -189,13 +252,14 @@ impl Core {
 }
 
 impl Draft<'_> {
-    /// Writes the keys after `from`, up to `through`, into runs; merges; forgets what expired.
+    /// Writes the keys after `from`, up to `through`, into runs; merges; forgets what expired. Says
+    /// through which batch each pipe's keys are in runs then.
     fn write_runs(
         &mut self,
         journal: &Journal,
         from: Option<Position>,
         through: Position,
-    ) -> Result<(), LedgerError> {
+    ) -> Result<BTreeMap<u16, u64>, LedgerError> {
         let forgotten = &self.forgotten;
         let expired = |run: &RunState| {
             run.class != FOREVER
@@ -203,7 +267,7 @@ impl Draft<'_> {
         };
         self.runs.retain(|run| !expired(run));
         let old = self.runs.len();
-        Harvest::new(self).read(journal, from, through)?;
+        let saved = Harvest::new(self).read(journal, from, through)?;
         let place = |run: &RunState| (run.scope, Place { class: run.class, bucket: run.bucket });
         let fresh = self.runs.iter().skip(old).map(place).collect();
         let runs_max = self.core.options.key_runs_probed_max as usize;
@@ -215,7 +279,18 @@ impl Draft<'_> {
             let synced = self.core.disk.sync_dir(dir, RUNS);
             synced.map_err(|error| FolderIo::new("sync", dir, error))?;
         }
-        Ok(())
+        Ok(saved)
+    }
+
+    /// The runs that it will list, of the scopes in use, open for look-ups.
+    fn open_runs(&self) -> Result<BTreeMap<u16, OpenRuns>, LedgerError> {
+        let cells = lock(&self.core.scopes).clone();
+        let mut open = BTreeMap::new();
+        for (number, cell) in cells {
+            let before = cell.runs();
+            open.insert(number, self.core.open_runs(number, &self.runs, &before)?);
+        }
+        Ok(open)
     }
 
     /// Replaces runs of a scope by one.

@@ -56,6 +56,8 @@ pub(super) struct Core {
     pub(super) published: Mutex<BTreeMap<(u16, u16), BatchNumber>>,
     /// Journal position and time past which the next checkpoint is due.
     pub(super) checkpoint_due: AtomicU64,
+    /// The position in the journal up to which keys are in key runs.
+    pub(super) keys_after: AtomicU64,
     pub(super) checkpoint_due_ms: AtomicI64,
     pub(super) checkpoint_running: AtomicBool,
     pub(super) checkpoint_thread: Mutex<Option<JoinHandle<()>>>,
@@ -185,6 +187,7 @@ impl Core {
         match (applied, record) {
             (Ok(Verdict::Applied), Record::Batch(head)) => {
                 if let Some(scope) = scope {
+                    scope.add_unsaved(head.keys);
                     scope.settle(PipeId(head.pipe), Some(head.number), &head.letters);
                 }
                 self.tell_others(head.pipe, &head.letters, scope);

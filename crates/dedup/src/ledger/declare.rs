@@ -9,20 +9,20 @@ use journal::Journal;
 use super::core::Core;
 use super::harvest::journal_keys;
 use super::lock;
+use super::lookup::{Finder, OpenRuns};
 use super::new_key::{Declaring, OldKeys, PreviousKey, previous};
 use super::scope_cell::ScopeCell;
 use super::shared::SharedPipe;
 use super::{PipeDeclaration, ScopeDeclaration};
 use crate::error::{ClockSetBack, LedgerError, OtherOptions};
 use crate::record::{KeyPart, LettersRecord, PipeRecord, Record, ScopeEntry, SourceRecord};
-use crate::run::RunReader;
 use crate::scope::{CommittedKey, DedupClock, PipeId, Scope, SourceId};
 use crate::state::{LedgerState, Letter, LetterOp, ScopeState, SourceCounters};
 
 /// By how much the wall clock may be behind the highest recorded time of `clock: received`.
 const CLOCK_BEHIND_MAX_MS: i64 = 300_000;
-/// Keys read before they are handed to the scope.
-const LOAD_KEYS: usize = 1 << 16;
+/// Keys that are looked up in runs at a time.
+const LOOK_UP_KEYS: usize = 1 << 16;
 /// What a key takes in the journal at least; for a guess at how many there are.
 const JOURNAL_KEY_BYTES: u64 = 24;
 
@@ -291,22 +291,22 @@ impl Core {
             }
             return Ok(cell);
         }
-        let mut scope = Scope::new(wanted.options);
-        self.load(entry.number, &mut scope)?;
-        Ok(Arc::new(ScopeCell::new(scope)))
+        self.load(entry.number, Scope::new(wanted.options)).map(Arc::new)
     }
 
-    /// Loads a scope's keys from runs and journal. No checkpoint moves them meanwhile.
-    fn load(&self, number: u16, scope: &mut Scope) -> Result<(), LedgerError> {
+    /// Takes a scope into use: its key runs are opened, the keys that are in the journal alone come
+    /// into memory. No checkpoint moves any of them meanwhile.
+    fn load(&self, number: u16, mut scope: Scope) -> Result<ScopeCell, LedgerError> {
         let places = lock(&self.key_places);
         let journal = self.running()?;
-        let (id, known, runs, letters) = {
+        let (known, runs, letters, pipes) = {
             let live = lock(&self.live);
             let known = live.state.scopes.get(usize::from(number)).cloned();
             let letters = letters_of(&live.state, number);
-            (live.state.ledger_id, known, live.state.runs.clone(), letters)
+            let pipes: Vec<_> = live.state.pipes.iter().map(|pipe| pipe.committed).collect();
+            (known, live.state.runs.clone(), letters, pipes)
         };
-        let Some(known) = known else { return Ok(()) };
+        let Some(known) = known else { return Ok(ScopeCell::new(scope)) };
         scope.restore_forgotten_through(known.forgotten_through_ms);
         if known.recorded_max_ms > i64::MIN {
             scope.restore_recorded_max(known.recorded_max_ms);
@@ -314,32 +314,58 @@ impl Core {
         for (&source, &watermark_ms) in &known.watermarks {
             scope.restore_watermark(SourceId(source), watermark_ms);
         }
-        let runs: Vec<_> = runs.into_iter().filter(|run| run.scope == number).collect();
-        let in_runs: u64 = runs.iter().map(|run| run.count).sum();
+        for (pipe, committed) in (0..).map(PipeId).zip(pipes) {
+            scope.restore_pipe(pipe, committed);
+        }
+        let runs = self.open_runs(number, &runs, &OpenRuns::default())?;
         let in_journal = journal_bytes(&journal, places.keys_after) / JOURNAL_KEY_BYTES;
-        let keys_max = (in_runs + in_journal).min(known.keys_committed);
+        let keys_max = in_journal.min(known.keys_committed);
         scope.reserve_capacity(usize::try_from(keys_max).unwrap_or(usize::MAX));
-        let mut keys: Vec<CommittedKey> = Vec::with_capacity(LOAD_KEYS);
-        for run in &runs {
-            let mut reader = RunReader::open(&*self.disk, &self.folder.runs, run, id)?;
-            while reader.next_block(&mut keys)? {
-                if keys.len() >= LOAD_KEYS {
-                    scope.load_all(&keys);
-                    keys.clear();
-                }
+        let (mut finder, mut failed, mut unsaved) = (Finder::default(), None, 0);
+        let take = |keys: &[CommittedKey]| {
+            unsaved += keys.len() as u64;
+            if failed.is_none() {
+                failed = take_unsaved(&mut scope, &runs, &mut finder, keys, places.imports).err();
             }
-        }
-        scope.load_all(&keys);
-        for (pipe, id, letter) in &letters {
-            scope.letter_open(*pipe, *id, letter);
-        }
+        };
         let mut void = lock(&self.void).clone();
         // Nobody knows yet whether these count; the store does.
         void.extend(lock(&self.live).state.all_prepared());
         let is_void = |position| void.contains(&position);
-        journal_keys(&journal, places.keys_after, is_void, number, |keys| scope.load_all(keys))
-            .map_err(|what| self.stop(what))
+        journal_keys(&journal, places.keys_after, is_void, number, take)
+            .map_err(|what| self.stop(what))?;
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        for (pipe, id, letter) in &letters {
+            scope.letter_open(*pipe, *id, letter);
+        }
+        let cell = ScopeCell::new(scope);
+        cell.set_runs(runs);
+        cell.add_unsaved(unsaved);
+        Ok(cell)
     }
+}
+
+/// Brings keys of the journal into memory, with all that runs have of them.
+fn take_unsaved(
+    scope: &mut Scope,
+    runs: &OpenRuns,
+    finder: &mut Finder,
+    keys: &[CommittedKey],
+    imports: u32,
+) -> Result<(), LedgerError> {
+    for keys in keys.chunks(LOOK_UP_KEYS) {
+        scope.load_all(finder.find_all(runs, keys)?);
+        // Of a batch, unless they were imported: neighbours are of one kind.
+        for keys in keys.chunk_by(|a, b| (a.by.batch.0 == 0) == (b.by.batch.0 == 0)) {
+            match keys.first() {
+                Some(first) if first.by.batch.0 == 0 => scope.load_imported(keys, imports),
+                _ => scope.load_all_unsaved(keys),
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The open letters whose key belongs to a scope.

@@ -21,12 +21,14 @@ pub(super) struct Harvest<'a, 'b> {
     held: usize,
     scratch: Scratch,
     keys: Vec<CommittedKey>,
+    /// By pipe: the last batch whose keys were read.
+    saved: BTreeMap<u16, u64>,
 }
 
 impl<'a, 'b> Harvest<'a, 'b> {
     pub(super) fn new(draft: &'a mut Draft<'b>) -> Self {
         let (places, scratch, keys) = (BTreeMap::new(), Scratch::default(), Vec::new());
-        Self { draft, places, held: 0, scratch, keys }
+        Self { draft, places, held: 0, scratch, keys, saved: BTreeMap::new() }
     }
 
     /// Writes the keys of all batches after `from`, up to and including `through`, into runs.
@@ -35,7 +37,7 @@ impl<'a, 'b> Harvest<'a, 'b> {
         journal: &Journal,
         from: Option<Position>,
         through: Position,
-    ) -> Result<(), LedgerError> {
+    ) -> Result<BTreeMap<u16, u64>, LedgerError> {
         let void = lock(&self.draft.core.void).clone();
         let core = self.draft.core;
         let mut reader = journal.reader(from.unwrap_or_else(|| journal.begin()));
@@ -55,7 +57,8 @@ impl<'a, 'b> Harvest<'a, 'b> {
                 _ => break,
             }
         }
-        self.write()
+        self.write()?;
+        Ok(self.saved)
     }
 
     fn take(&mut self, batch: &BatchRecord<'_>) -> Result<(), LedgerError> {
@@ -63,6 +66,10 @@ impl<'a, 'b> Harvest<'a, 'b> {
         self.keys.clear();
         let decoded = batch.keys(&mut self.scratch, &mut self.keys);
         decoded.map_err(|malformed| self.draft.core.stop(malformed))?;
+        if let Some(last) = self.keys.last().filter(|last| last.by.batch.0 > 0) {
+            let saved = self.saved.entry(last.by.pipe).or_default();
+            *saved = last.by.batch.0.max(*saved);
+        }
         let forgotten = self.draft.forgotten.get(&scope).copied().unwrap_or(i64::MIN);
         // Neighbours mostly share a place.
         for run in self.keys.chunk_by(|a, b| Place::of(a) == Place::of(b)) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::core::Core;
 use super::declare::definition;
+use super::lookup::Finder;
 use super::{Ledger, lock};
 use crate::error::{ImportDefinition, LedgerError, OtherSecret};
 use crate::record::{ImportRecord, Record, ScopeEntry, Scratch};
@@ -126,10 +127,19 @@ impl Core {
         let mut bytes = Vec::new();
         let mut scratch = Scratch::default();
         record.encode(&mut bytes, &mut scratch, living.len(), living.iter().copied());
+        // No checkpoint moves them to a run before memory has them.
+        let places = lock(&self.key_places);
         let pending = self.submit(bytes, Record::Import(record), None);
         self.wait(&pending)?;
         if let Some(cell) = cell {
-            cell.with(|scope| scope.load_all(&living));
+            let runs = cell.runs();
+            let mut finder = Finder::default();
+            let found = finder.find_all(&runs, &living)?;
+            cell.with(|scope| {
+                scope.load_all(found);
+                scope.load_imported(&living, places.imports);
+            });
+            cell.add_unsaved(count);
         }
         Ok(count)
     }

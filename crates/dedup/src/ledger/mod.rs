@@ -13,6 +13,7 @@ mod import;
 mod join;
 mod keeper;
 mod keys;
+mod lookup;
 mod new_key;
 mod open;
 mod options;
@@ -127,7 +128,7 @@ impl Ledger {
         read(&lock(&self.core.live).state)
     }
 
-    /// Keys in memory by scope, those in flight included; of scopes that are in use.
+    /// Committed keys by scope, about; of scopes that are in use.
     #[must_use]
     pub fn live_keys(&self) -> Vec<(String, u64)> {
         let cells = lock(&self.core.scopes).clone();

@@ -11,6 +11,7 @@ use event::{Batch, BatchNumber, Event, Fate, Marks};
 use super::core::{Core, PendingRecord};
 use super::declare::{Declared, definition};
 use super::lock;
+use super::lookup::Finder;
 use super::new_key::PreviousKey;
 use super::scope_cell::ScopeCell;
 use super::shared::{AskAgain, PendingCommit, SharedPipe};
@@ -18,7 +19,7 @@ use super::{Ledger, Left, LetterChange, PipeDeclaration, Settlement};
 use crate::error::LedgerError;
 use crate::record::{BatchHead, BatchRecord, FilesRecord, Record, Scratch};
 use crate::scope::{
-    CommittedBy, CommittedKey, KeyState, PipeId, Reserved, SourceId, Superseding, mask,
+    CommittedBy, CommittedKey, KeyState, PipeId, Reserved, Scope, SourceId, Superseding, mask,
 };
 use crate::sightings::{self, Encoded, TypeNames};
 use crate::state::{Letter, LetterKey, LetterOp, ParkedEvent, PipeState, ScopeState, SinkRecord};
@@ -38,6 +39,7 @@ pub struct PipeLedger {
     decided: Mutex<VecDeque<Decided>>,
     /// Number of the last batch that was decided; written under the scope's lock.
     decided_last: AtomicU64,
+    finder: Mutex<Finder>,
     pub(super) scratch: Mutex<Scratch>,
     /// What its source is called, and its scope; sightings say so.
     source_name: String,
@@ -76,6 +78,7 @@ impl PipeLedger {
             config_fingerprint: declaration.config_fingerprint,
             decided: Mutex::new(VecDeque::new()),
             decided_last: AtomicU64::new(0),
+            finder: Mutex::new(Finder::default()),
             scratch: Mutex::new(Scratch::default()),
             source_name: declaration.source,
             scope_name: declaration.scope.map(|scope| scope.name),
@@ -184,20 +187,46 @@ impl PipeLedger {
             self.decided_last.store(number.0, Ordering::Release);
             return Ok(Reserved::default());
         };
+        self.core().make_room();
         let now_ms = self.core().clock.now_ms();
         let source = SourceId(self.declared.source);
-        Ok(cell.with(|scope| {
-            let reserved = scope.reserve(self.pipe_id(), source, number, batch, now_ms);
-            // Replays are of another source, which has none.
-            let own = |(of, _): &(SourceId, i64)| *of == source && batch.replay.is_none();
-            let watermark_ms = scope.watermarks().find(own).map(|(_, watermark_ms)| watermark_ms);
-            let (recorded_max_ms, superseding) =
-                (scope.recorded_max_ms(), scope.take_superseding());
-            let decided = Decided { number, recorded_max_ms, watermark_ms, superseding };
-            lock(&self.decided).push_back(decided);
-            self.decided_last.store(number.0, Ordering::Release);
-            reserved
-        }))
+        let mut finder = lock(&self.finder);
+        loop {
+            let seen = finder.find(cell, batch)?;
+            let decided = cell.with(|scope| {
+                // Keys that memory had, and weren't looked up for that, may have left it.
+                if scope.evictions() != seen {
+                    return None;
+                }
+                scope.load_all(&finder.found);
+                let reserved = self.decide(scope, source, number, batch, now_ms);
+                cell.shed(scope);
+                Some(reserved)
+            });
+            if let Some(reserved) = decided {
+                return Ok(reserved);
+            }
+        }
+    }
+
+    /// Lets the scope decide, and notes its times.
+    fn decide(
+        &self,
+        scope: &mut Scope,
+        source: SourceId,
+        number: BatchNumber,
+        batch: &mut Batch,
+        now_ms: i64,
+    ) -> Reserved {
+        let reserved = scope.reserve(self.pipe_id(), source, number, batch, now_ms);
+        // Replays are of another source, which has none.
+        let own = |(of, _): &(SourceId, i64)| *of == source && batch.replay.is_none();
+        let watermark_ms = scope.watermarks().find(own).map(|(_, watermark_ms)| watermark_ms);
+        let (recorded_max_ms, superseding) = (scope.recorded_max_ms(), scope.take_superseding());
+        let decided = Decided { number, recorded_max_ms, watermark_ms, superseding };
+        lock(&self.decided).push_back(decided);
+        self.decided_last.store(number.0, Ordering::Release);
+        reserved
     }
 
     /// Replayed events go only where they may, and where their letter isn't held already.

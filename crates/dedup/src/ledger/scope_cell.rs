@@ -1,13 +1,18 @@
 //! A scope that several pipes share, without a commit ever waiting for a decision.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, TryLockError};
 
 use event::BatchNumber;
 
 use super::lock;
-use crate::scope::{PipeId, Scope, ScopeOptions};
+use super::lookup::OpenRuns;
+use crate::scope::{IMPORTED, PipeId, Scope, ScopeOptions};
 use crate::state::LetterOp;
+
+/// Keys in memory get at least this part of it, however much filters take.
+const HOT_PART: u64 = 4;
 
 /// A scope that several pipes share.
 ///
@@ -18,9 +23,14 @@ pub(super) struct ScopeCell {
     scope: Mutex<Scope>,
     settled: Mutex<Vec<Settled>>,
     wakeups: AtomicU64,
-    live_keys: AtomicU64,
     waiting: AtomicU64,
     forgotten_through_ms: Arc<AtomicI64>,
+    evictions: AtomicU64,
+    memory_bytes: AtomicU64,
+    /// Its key runs, open for look-ups.
+    runs: Mutex<Arc<OpenRuns>>,
+    /// Committed keys that are in no run.
+    unsaved: AtomicU64,
 }
 
 /// What a record settled.
@@ -38,9 +48,12 @@ impl ScopeCell {
             scope: Mutex::new(scope),
             settled: Mutex::new(Vec::new()),
             wakeups: AtomicU64::new(0),
-            live_keys: AtomicU64::new(0),
             waiting: AtomicU64::new(0),
             forgotten_through_ms: Arc::new(AtomicI64::new(i64::MIN)),
+            evictions: AtomicU64::new(0),
+            memory_bytes: AtomicU64::new(0),
+            runs: Mutex::new(Arc::new(OpenRuns::default())),
+            unsaved: AtomicU64::new(0),
         };
         cell.with(|_| ());
         cell
@@ -80,9 +93,61 @@ impl ScopeCell {
         self.wakeups.load(Ordering::Acquire)
     }
 
-    /// See [`Scope::live_keys`]; as of the last decision or commit.
+    /// Committed keys that aren't forgotten yet, about: those in runs (expired ones too, until
+    /// their run goes), and those that are in the journal alone.
     pub(super) fn live_keys(&self) -> u64 {
-        self.live_keys.load(Ordering::Relaxed)
+        self.runs().keys() + self.unsaved.load(Ordering::Relaxed)
+    }
+
+    /// What keys, filters and indexes take in memory; as of the last decision or commit.
+    pub(super) fn memory_bytes(&self) -> u64 {
+        self.memory_bytes.load(Ordering::Relaxed) + self.runs().memory_bytes()
+    }
+
+    /// See [`Scope::evictions`]; as of the last decision.
+    pub(super) fn evictions(&self) -> u64 {
+        self.evictions.load(Ordering::Acquire)
+    }
+
+    /// Its key runs.
+    pub(super) fn runs(&self) -> Arc<OpenRuns> {
+        Arc::clone(&lock(&self.runs))
+    }
+
+    /// From now on look-ups go to these runs.
+    pub(super) fn set_runs(&self, runs: OpenRuns) {
+        *lock(&self.runs) = Arc::new(runs);
+    }
+
+    /// So many more committed keys are in no run.
+    pub(super) fn add_unsaved(&self, keys: u64) {
+        self.unsaved.fetch_add(keys, Ordering::Relaxed);
+    }
+
+    /// Committed keys that are in no run.
+    pub(super) fn unsaved(&self) -> u64 {
+        self.unsaved.load(Ordering::Relaxed)
+    }
+
+    /// The keys of batches through `batches`, by pipe, are in runs now: `keys` of them. Those that
+    /// were imported before import round `imports` ended, too.
+    pub(super) fn saved(&self, batches: &BTreeMap<u16, u64>, imports: u32, keys: u64) {
+        self.with(|scope| {
+            for (pipe, number) in batches {
+                scope.saved(PipeId(*pipe), BatchNumber(*number));
+            }
+            scope.saved(IMPORTED, BatchNumber(imports.into()));
+        });
+        let less = |unsaved: u64| Some(unsaved.saturating_sub(keys));
+        // It always answers with a number.
+        let _ = self.unsaved.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+    }
+
+    /// Lets keys that are in runs, too, leave memory where that takes too much.
+    pub(super) fn shed(&self, scope: &mut Scope) {
+        let max = self.options.memory_bytes_max;
+        let runs = self.runs().memory_bytes();
+        scope.shed(max.saturating_sub(runs).max(max / HOT_PART));
     }
 
     /// Whether any event waits for a key; as of the last decision or commit.
@@ -122,7 +187,8 @@ impl ScopeCell {
             }
         }
         self.wakeups.store(scope.wakeups(), Ordering::Release);
-        self.live_keys.store(scope.live_keys(), Ordering::Relaxed);
+        self.evictions.store(scope.evictions(), Ordering::Release);
+        self.memory_bytes.store(scope.memory_bytes(), Ordering::Relaxed);
         self.waiting.store(scope.waiting() as u64, Ordering::Release);
         self.forgotten_through_ms.store(scope.has_forgotten_through_ms(), Ordering::Relaxed);
     }

@@ -40,7 +40,9 @@ pub(crate) struct LookupRoom {
     /// The keys, sorted, each once.
     keys: Vec<u128>,
     spare: Vec<u128>,
-    /// The keys that passed a filter.
+    /// The keys that passed the filter of a run.
+    passed: Vec<u128>,
+    /// Those of them that are looked for, of all runs.
     wanted: Vec<u128>,
     reads: Vec<Read>,
     hands: Hands,
@@ -55,6 +57,7 @@ impl LookupRoom {
             threads_used: 0,
             keys: Vec::new(),
             spare: Vec::new(),
+            passed: Vec::new(),
             wanted: Vec::new(),
             reads: Vec::new(),
             hands: Hands::default(),
@@ -89,15 +92,27 @@ struct Read {
     wanted: Range<usize>,
 }
 
-/// Appends every entry of every run whose key is among `keys`, each once, also where a key is
-/// repeated. Any order; keys that are spread like hashes are fast.
-///
-/// # Errors
-/// [`LedgerError::Damaged`] when what was read isn't what was written, [`LedgerError::Io`].
+/// [`look_up_but`] for all keys.
 pub(crate) fn look_up(
     runs: &[Arc<OpenRun>],
     keys: &[u128],
     room: &mut LookupRoom,
+    found: &mut Vec<CommittedKey>,
+) -> Result<(), LedgerError> {
+    look_up_but(runs, keys, room, &mut |_| {}, found)
+}
+
+/// Appends every entry of every run whose key is among `keys`, each once, also where a key is
+/// repeated. Any order; keys that are spread like hashes are fast. `sift` gets the keys that pass
+/// the filter of a run, and takes out those that nobody needs.
+///
+/// # Errors
+/// [`LedgerError::Damaged`] when what was read isn't what was written, [`LedgerError::Io`].
+pub(crate) fn look_up_but(
+    runs: &[Arc<OpenRun>],
+    keys: &[u128],
+    room: &mut LookupRoom,
+    sift: &mut dyn FnMut(&mut Vec<u128>),
     found: &mut Vec<CommittedKey>,
 ) -> Result<(), LedgerError> {
     room.keys.clear();
@@ -108,7 +123,13 @@ pub(crate) fn look_up(
     room.reads.clear();
     for (number, run) in runs.iter().enumerate() {
         let first = room.wanted.len();
-        pass_filter(run, &room.keys, &mut room.wanted);
+        room.passed.clear();
+        pass_filter(run, &room.keys, &mut room.passed);
+        if room.passed.is_empty() {
+            continue;
+        }
+        sift(&mut room.passed);
+        room.wanted.append(&mut room.passed);
         plan_reads(number, run, &room.wanted, first, &mut room.reads)?;
     }
     let LookupRoom { parallel_reads_max, slow_read, wanted, reads, hands, .. } = room;

@@ -22,7 +22,7 @@ mod writer;
 
 pub(crate) use choose::{choose, place_of};
 pub(crate) use file::missing;
-pub(crate) use lookup::{LookupRoom, look_up};
+pub(crate) use lookup::{LookupRoom, look_up, look_up_but};
 pub(crate) use merge::merge;
 pub(crate) use open::OpenRun;
 pub(crate) use place::{FOREVER, Place};

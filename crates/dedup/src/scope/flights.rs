@@ -10,6 +10,8 @@ use super::PipeId;
 #[derive(Debug, Default)]
 pub(super) struct Flights {
     committed_through: Vec<u64>,
+    /// Through which batch the keys of each pipe are in key runs.
+    saved_through: Vec<u64>,
 }
 
 impl Flights {
@@ -19,6 +21,25 @@ impl Flights {
     pub(super) fn in_flight(&self, pipe: u16, number: u32) -> bool {
         let through = self.committed_through.get(usize::from(pipe)).copied().unwrap_or(0);
         number.wrapping_sub(through as u32).cast_signed() > 0
+    }
+
+    /// Whether the keys of the batch that an entry names (modulo 2^32) are in key runs. As with
+    /// [`Flights::in_flight`], entries too old to tell have been rewritten.
+    #[inline]
+    pub(super) fn is_saved(&self, pipe: u16, number: u32) -> bool {
+        let through = self.saved_through.get(usize::from(pipe)).copied().unwrap_or(0);
+        through > 0 && number.wrapping_sub(through as u32).cast_signed() <= 0
+    }
+
+    /// Notes that the keys of a pipe are in key runs through `number`.
+    pub(super) fn saved(&mut self, pipe: PipeId, number: BatchNumber) {
+        let index = usize::from(pipe.0);
+        if index >= self.saved_through.len() {
+            self.saved_through.resize(index + 1, 0);
+        }
+        if let Some(through) = self.saved_through.get_mut(index) {
+            *through = number.0.max(*through);
+        }
     }
 
     /// The whole number of a batch in flight that an entry names.

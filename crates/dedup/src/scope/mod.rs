@@ -24,6 +24,7 @@ pub use crate::index::WINDOWS_MAX;
 pub use committed::{CommittedBy, CommittedKey, DeadState, FOREVER_MS, KeyState};
 pub(crate) use dead::mask;
 pub(crate) use elsewhere::Elsewhere;
+pub(crate) use ids::IMPORTED;
 pub use ids::{PipeId, SourceId};
 pub use options::{DedupClock, LatePolicy, OnDuplicateOfDead, OnOtherBody, ScopeOptions};
 #[cfg(feature = "dynamodb")]
@@ -71,6 +72,10 @@ pub struct Scope {
     dead: DeadKeys,
     /// Of the batch that was decided last: events whose delivery supersedes letters.
     superseding: Vec<Superseding>,
+    /// How often entries left memory that are in key runs.
+    evictions: u64,
+    /// Nothing more can leave memory before more keys are in key runs.
+    is_shed: bool,
 }
 
 /// An event whose delivery supersedes an open letter.
@@ -98,6 +103,8 @@ impl Scope {
             oldest_in_flight: BTreeMap::new(),
             dead: DeadKeys::default(),
             superseding: Vec::new(),
+            evictions: 0,
+            is_shed: false,
         }
     }
 
@@ -112,9 +119,35 @@ impl Scope {
         self.index.reserve(keys);
     }
 
-    /// Remembers a key from the ledger. Loading one twice is harmless: an entry of the same key,
-    /// recorded time and body takes the later state and the longer window.
+    /// Remembers a key of a key run. It may leave memory again, see [`Scope::shed`]. Loading one
+    /// twice is harmless: an entry of the same key, recorded time and body takes the later state and
+    /// the longer window.
     pub fn load(&mut self, key: &CommittedKey) {
+        let hold = match key.state {
+            KeyState::Delivered => Hold::Delivered,
+            KeyState::Filtered => Hold::Filtered,
+            KeyState::Dead(_) => Hold::Dead,
+        };
+        self.is_shed = false;
+        self.remember(key, hold, 0, 0);
+    }
+
+    /// Remembers a key that is in the ledger's journal alone, of the batch that it names: it stays
+    /// in memory until [`Scope::saved`]. Otherwise as [`Scope::load`].
+    pub fn load_unsaved(&mut self, key: &CommittedKey) {
+        let (pipe, number) = (key.by.pipe, key.by.batch.0 as u32);
+        self.remember(key, Hold::Batch, pipe, number);
+    }
+
+    /// Remembers imported keys that are in the ledger's journal alone: they stay in memory until
+    /// [`Scope::saved`] says that those of import round `round` are in runs.
+    pub(crate) fn load_imported(&mut self, keys: &[CommittedKey], round: u32) {
+        // None of them is ever in flight.
+        self.flights.commit(IMPORTED, BatchNumber(u64::from(u32::MAX >> 1)));
+        self.each_near(keys, |scope, key| scope.remember(key, Hold::Batch, IMPORTED.0, round));
+    }
+
+    fn remember(&mut self, key: &CommittedKey, hold: Hold, pipe: u16, number: u32) {
         if self.options.clock == DedupClock::Received {
             self.times.restore_recorded_max(key.recorded_ms);
         }
@@ -123,14 +156,10 @@ impl Scope {
             recorded_ms: key.recorded_ms,
             body_hash: key.body_hash,
             window: self.windows.class(key.window_ms),
-            hold: match key.state {
-                KeyState::Delivered => Hold::Delivered,
-                KeyState::Filtered => Hold::Filtered,
-                KeyState::Dead(_) => Hold::Dead,
-            },
+            hold,
             refreshes: false,
-            pipe: 0,
-            number: 0,
+            pipe,
+            number,
         };
         let spot = Spot::of(key.key);
         let judge = Judge {
@@ -157,6 +186,16 @@ impl Scope {
 
     /// [`Scope::load`] for many keys, several times as fast a key.
     pub fn load_all(&mut self, keys: &[CommittedKey]) {
+        self.each_near(keys, Self::load);
+    }
+
+    /// [`Scope::load_unsaved`] for many keys, several times as fast a key.
+    pub fn load_all_unsaved(&mut self, keys: &[CommittedKey]) {
+        self.each_near(keys, Self::load_unsaved);
+    }
+
+    /// Does something with each key once memory has brought its place near.
+    fn each_near(&mut self, keys: &[CommittedKey], each: impl Fn(&mut Self, &CommittedKey)) {
         for keys in keys.chunks(32) {
             for key in keys {
                 self.index.prefetch_tags(Spot::of(key.key));
@@ -165,9 +204,52 @@ impl Scope {
                 self.index.prefetch_slot(Spot::of(key.key));
             }
             for key in keys {
-                self.load(key);
+                each(self, key);
             }
         }
+    }
+
+    /// `pipe` has committed through `committed`: what the ledger knows of it before any pipe gives
+    /// its first batch.
+    pub fn restore_pipe(&mut self, pipe: PipeId, committed: BatchNumber) {
+        self.flights.commit(pipe, committed);
+    }
+
+    /// The keys of a pipe are in key runs through batch `number`: from now on they may leave
+    /// memory. Not before a look-up would find them there.
+    pub fn saved(&mut self, pipe: PipeId, number: BatchNumber) {
+        self.flights.saved(pipe, number);
+        self.is_shed = false;
+    }
+
+    /// Lets go of keys that are in key runs, too, until what is left takes at most
+    /// `memory_bytes_max`. Keys that are in no run stay, whatever that takes. What memory has of a
+    /// key is all or nothing, so that one that it has need not be looked up.
+    pub fn shed(&mut self, memory_bytes_max: u64) {
+        let memory_bytes_max = usize::try_from(memory_bytes_max).unwrap_or(usize::MAX);
+        if self.is_shed || self.index.memory_bytes() <= memory_bytes_max {
+            return;
+        }
+        let judge = Judge {
+            flights: &self.flights,
+            windows: &self.windows,
+            forgotten_through_ms: self.times.forgotten_through_ms(),
+        };
+        let gone = self.index.shed(memory_bytes_max, |words| judge.keep(words), Judge::may_go);
+        self.evictions += u64::from(gone > 0);
+        self.is_shed = self.index.memory_bytes() > memory_bytes_max;
+    }
+
+    /// Changes when keys left memory: whoever found one there before must look again.
+    #[must_use]
+    pub fn evictions(&self) -> u64 {
+        self.evictions
+    }
+
+    /// Whether memory has the key, and with it all of its entries, those in key runs included.
+    #[must_use]
+    pub fn has(&self, key: u128) -> bool {
+        self.index.has(Spot::of(key), key)
     }
 
     /// Makes a source known before its first event, so that nothing that it may still give an
