@@ -144,6 +144,13 @@ impl Ledger {
         self.core.sightings.lost()
     }
 
+    /// What keys, and the filters and indexes of key runs, take in memory, of scopes in use.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        let cells = lock(&self.core.scopes).clone();
+        cells.values().map(|cell| cell.memory_bytes()).sum()
+    }
+
     /// Writes down what was published since the last record that said so: from then on nobody
     /// publishes it again, so it may be moved on (compaction).
     ///

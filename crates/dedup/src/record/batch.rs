@@ -241,7 +241,9 @@ pub(crate) mod tests {
             let record = Record::keyed(&out).unwrap().unwrap();
             let mut back = Vec::new();
             prop_assert_eq!(record.keys(&mut scratch, &mut back), Ok(keys.len()));
-            prop_assert_eq!(&back, &keys);
+            let by = CommittedBy { pipe: head.pipe, batch: head.number };
+            let named: Vec<_> = keys.iter().map(|key| CommittedKey { by, ..*key }).collect();
+            prop_assert_eq!(&back, &named);
             head.keys = keys.len() as u64;
             prop_assert_eq!(record.scope, head.scope);
             prop_assert_eq!(record.head(), Ok(head.clone()));

@@ -16,6 +16,7 @@ mod ledger_errors;
 mod ledger_fixture;
 mod ledger_kit;
 mod ledger_leave;
+mod ledger_memory;
 mod ledger_parked;
 mod ledger_records;
 mod ledger_restart;
