@@ -99,6 +99,8 @@ pub(crate) fn pipe(ledger: &Arc<Ledger>, memory_bytes_max: u64) -> Arc<PipeLedge
             name: "app".into(),
             fields: 1,
             across_types: false,
+            paths: Vec::new(),
+            new_key: None,
             options,
         }),
         config_fingerprint: 1,

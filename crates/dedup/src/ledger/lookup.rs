@@ -105,7 +105,7 @@ impl Finder {
         let undecided = |event: &&Event| event.fate == Fate::Undecided && event.window_ms >= 0;
         self.keys.clear();
         self.keys.extend(batch.events.iter().filter(undecided).map(|event| event.key));
-        self.keys.extend(&batch.previous_keys.keys);
+        self.keys.extend(batch.previous_keys.all());
         let mut wanted = |keys: &mut Vec<u128>| {
             cell.with(|scope| keys.retain(|key| !scope.has(*key)));
         };

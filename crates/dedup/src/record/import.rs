@@ -58,6 +58,7 @@ mod tests {
     use super::super::keys::tests::any_key;
     use super::super::scope::tests::any_entry;
     use super::*;
+    use crate::scope::{CommittedBy, CommittedKey};
 
     proptest! {
         #[test]
@@ -72,7 +73,10 @@ mod tests {
             let keyed = Record::keyed(&out).unwrap().unwrap();
             let mut back = Vec::new();
             prop_assert_eq!(keyed.keys(&mut scratch, &mut back), Ok(keys.len()));
-            prop_assert_eq!(&back, &keys);
+            // Nobody committed them here.
+            let by = CommittedBy::default();
+            let named: Vec<_> = keys.iter().map(|key| CommittedKey { by, ..*key }).collect();
+            prop_assert_eq!(&back, &named);
             prop_assert_eq!(keyed.scope, Some(scope));
             prop_assert_eq!(Record::decode(&out), Ok(Record::Import(record)));
         }

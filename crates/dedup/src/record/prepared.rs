@@ -61,6 +61,7 @@ mod tests {
     use super::super::batch::tests::any_head;
     use super::super::keys::tests::any_key;
     use super::*;
+    use crate::scope::{CommittedBy, CommittedKey};
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
@@ -77,7 +78,9 @@ mod tests {
             let mut back = Vec::new();
             let batch = Record::keyed(&out).unwrap().unwrap();
             prop_assert_eq!(batch.keys(&mut scratch, &mut back), Ok(keys.len()));
-            prop_assert_eq!(&back, &keys);
+            let by = CommittedBy { pipe: record.head.pipe, batch: record.head.number };
+            let named: Vec<_> = keys.iter().map(|key| CommittedKey { by, ..*key }).collect();
+            prop_assert_eq!(&back, &named);
             prop_assert_eq!(Record::decode(&out), Ok(Record::Prepared(record)));
         }
     }

@@ -172,11 +172,20 @@ pub(crate) fn begin(pipe: &PipeLedger, number: u64, keys: &[u128], first: u64) -
 
 /// What a reserve would decide now for these keys; nothing stays reserved.
 pub(crate) fn probe(pipe: &PipeLedger, keys: &[u128], now_ms: i64) -> Vec<Fate> {
+    try_probe(pipe, keys, now_ms).unwrap()
+}
+
+/// [`probe`] where keys may be unreadable.
+pub(crate) fn try_probe(
+    pipe: &PipeLedger,
+    keys: &[u128],
+    now_ms: i64,
+) -> Result<Vec<Fate>, LedgerError> {
     let number = BatchNumber(pipe.next_batch().0 + 1_000);
     let mut batch = batch(keys, 1 << 40, now_ms);
-    pipe.reserve(number, &mut batch).unwrap();
+    pipe.reserve(number, &mut batch)?;
     pipe.release(number, &batch);
-    batch.events.iter().map(|event| event.fate).collect()
+    Ok(batch.events.iter().map(|event| event.fate).collect())
 }
 
 pub(crate) fn outcome(state: &LedgerState, outcome: Outcome) -> u64 {

@@ -320,7 +320,7 @@ impl World {
                 }
                 let now_ms = event::Clock::now_ms(&clock);
                 let mut next = self.batch(number, now_ms, &parked);
-                pipe.reserve(BatchNumber(number), &mut next.batch).unwrap();
+                pipe.reserve(BatchNumber(number), &mut next.batch).map_err(failed)?;
                 ahead.push_back(next);
             }
             self.fail(&pipe, &mut ahead[0], &mut parked)?;
