@@ -314,6 +314,10 @@ impl Protocol {
     fn lose_record(&self, state: &mut State, id: Id, left: Record) {
         state.losses -= 1;
         let mut events = self.events(state, id);
+        let living = state.workers[usize::from(id.worker)].batch;
+        for slot in living.iter().filter(|batch| batch.number == id.number).flat_map(Batch::slots) {
+            events |= self.message(slot.message).bit();
+        }
         for key in 0..self.keys() {
             if state.keys[usize::from(key)] == Entry::Held(id) {
                 events |= super::state::Message { key, era: state.eras[usize::from(key)] }.bit();

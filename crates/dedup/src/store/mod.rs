@@ -41,6 +41,7 @@
 #[cfg(feature = "dynamodb")]
 pub mod dynamodb;
 mod error;
+pub mod memory;
 pub mod redis;
 
 pub use error::{StoreError, StoreFault};

@@ -36,4 +36,6 @@ mod scope_model;
 mod sightings;
 #[cfg(feature = "dynamodb")]
 mod store_dynamodb;
+mod store_memory;
 mod store_redis;
+mod store_suite;
