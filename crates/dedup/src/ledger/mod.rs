@@ -25,6 +25,7 @@ mod resolve;
 mod scope_cell;
 mod settlement;
 mod shared;
+mod survey;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -45,6 +46,7 @@ pub use self::settlement::{
     CounterChange, Left, LetterChange, MessageIdChange, ParkedChange, PositionChange, Settlement,
 };
 pub use self::shared::{AskAgain, PendingCommit, StoreHealth};
+pub use self::survey::{KeysByWindow, Survey, survey};
 pub use crate::error::{
     ClockSetBack, Damaged, DiskFull, FolderIo, LedgerError, Locked, NewerVersion, NoLedger,
     OtherDefinition, OtherOptions,

@@ -91,6 +91,11 @@ impl RunReader {
         })
     }
 
+    /// The smallest and the largest recorded time of its keys; ms since the Unix epoch.
+    pub(crate) const fn recorded_ms(&self) -> (i64, i64) {
+        (self.file.header.recorded_min_ms, self.file.header.recorded_max_ms)
+    }
+
     /// Appends the keys of the next block; `false` at the end.
     ///
     /// # Errors

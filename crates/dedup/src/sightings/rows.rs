@@ -271,3 +271,101 @@ impl<'a> Packed<'a> {
         Ok(all)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use event::batch::{DuplicateOf, Extent};
+    use event::{Event, ShardId};
+    use proptest::prelude::*;
+
+    use super::super::segment::open_frame;
+    use super::*;
+
+    fn fate(number: u8) -> Fate {
+        match number {
+            0 => Fate::Duplicate,
+            1 => Fate::Redelivered,
+            2 => Fate::Deliver,
+            _ => Fate::Waits,
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+        #[test]
+        fn duplicates_round_trip(
+            rows in prop::collection::vec(
+                (any::<u128>(), any::<u64>(), -1_000_i64..1_000, any::<(u64, u128)>(), 0..4_u8,
+                 0..5_u32, any::<Option<(u32, bool)>>()),
+                0..60,
+            ),
+            second in 0..60_usize,
+        ) {
+            let start = 1_700_000_000_000;
+            let events = rows.iter().map(|row| Event {
+                key: row.0, body_hash: row.1, recorded_ms: start + row.2, fate: fate(row.4),
+                type_id: row.5, ..Event::default()
+            });
+            let extent = |shard: &str, first: usize, end: usize| Extent {
+                shard: ShardId::from(shard),
+                first_event: first as u32,
+                events_received: (end - first) as u32,
+                received_ms: start + first as i64,
+                broker_ms: Vec::new(),
+                offsets: Offsets::Listed(
+                    rows[first..end].iter().map(|row| Offset::from_parts(row.3.0, row.3.1)).collect(),
+                ),
+                start: 0.into(),
+                end: 0.into(),
+                mark: None,
+            };
+            let second = second.min(rows.len());
+            let duplicates = rows.iter().enumerate().filter_map(|(index, row)| {
+                let (lag, other_body) = row.6.filter(|_| row.4 == 0)?;
+                Some(DuplicateOf {
+                    event: index as u32,
+                    recorded_ms: start + row.2 - i64::from(lag),
+                    other_body,
+                    refreshes: false,
+                })
+            });
+            let batch = Batch {
+                events: events.collect(),
+                extents: vec![extent("a", 0, second), extent("b", second, rows.len())],
+                duplicates: duplicates.collect(),
+                ..Batch::default()
+            };
+            let names = |id: u32| Arc::from(format!("type {id}"));
+            let of = Of {
+                pipe: "p", scope: Some("s"), source: "file:x", number: BatchNumber(9),
+                type_names: Some(&names),
+            };
+            let seen: Vec<(usize, _)> =
+                rows.iter().enumerate().filter(|(_, row)| row.4 < 2).collect();
+            let Some(encoded) = encode(of, &batch) else {
+                prop_assert!(seen.is_empty());
+                return Ok(());
+            };
+            let payload = open_frame(&encoded.bytes).unwrap();
+            prop_assert_eq!(count(payload).unwrap().0, seen.len() as u64);
+            let back = Packed::take(payload).unwrap().unpack().unwrap();
+            prop_assert_eq!(back.len(), seen.len());
+            for (sighting, (index, row)) in back.iter().zip(seen) {
+                let again = row.4 == 1;
+                prop_assert_eq!(sighting.key, if again { 0 } else { row.0 });
+                prop_assert_eq!(sighting.start, Offset::from_parts(row.3.0, row.3.1));
+                prop_assert_eq!(&*sighting.shard, if index < second { "a" } else { "b" });
+                let lag = row.6.filter(|_| !again);
+                let original = lag.map(|(lag, _)| start + row.2 - i64::from(lag));
+                prop_assert_eq!(sighting.original_ms, original);
+                prop_assert_eq!(sighting.other_body, lag.is_some_and(|(_, other)| other));
+                let of_type = if again { String::new() } else { format!("type {}", row.5) };
+                prop_assert_eq!(&*sighting.event_type, of_type.as_str());
+            }
+            // Cut or changed bytes are an error, never a panic.
+            for len in 0..payload.len() {
+                let _ = Packed::take(&payload[..len]).map(|packed| packed.unpack());
+            }
+        }
+    }
+}

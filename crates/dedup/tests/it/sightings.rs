@@ -170,3 +170,34 @@ fn what_fails_there_stops_no_pipe_and_is_counted() {
     assert_eq!(ledger.sightings_lost(), 2 + 3 + 3);
     ledger.close().unwrap();
 }
+
+fn frozen() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/sightings-v1")
+}
+
+/// Sightings of format 1, frozen: this test wrote them with `DEDUP_WRITE_FIXTURE=1`; never write
+/// them again over old ones.
+#[test]
+fn sightings_of_format_1_are_read() {
+    if std::env::var_os("DEDUP_WRITE_FIXTURE").is_some() && !frozen().exists() {
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk::new());
+        let clock = Arc::new(TestClock::new(NOW_MS));
+        let made = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(disk, made.path(), options(), clock).unwrap();
+        let pipe = app(&ledger).unwrap();
+        pipe.name_types(|_| "app:opened".into());
+        send(&pipe, &[1, 2, 3], 0, NOW_MS).unwrap();
+        send_with_originals(&pipe, &[2, 9, 3], 10, NOW_MS);
+        ledger.close().unwrap();
+        let folder = frozen().join("ledger/sightings");
+        std::fs::create_dir_all(&folder).unwrap();
+        let name = "000000000001-00000000.seen";
+        std::fs::copy(made.path().join("ledger/sightings").join(name), folder.join(name)).unwrap();
+    }
+    let seen = all(&RealDisk::new(), &frozen());
+    assert_eq!(keys(&seen), [2, 3]);
+    let last = &seen[1];
+    assert_eq!((&*last.pipe, &*last.event_type, &*last.shard), ("app", "app:opened", "shard"));
+    assert_eq!((last.batch, last.start, last.body_hash), (BatchNumber(2), 12.into(), 3));
+    assert_eq!((last.recorded_ms, last.original_ms), (NOW_MS + 5, Some(NOW_MS)));
+}

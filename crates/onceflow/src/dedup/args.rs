@@ -85,7 +85,7 @@ pub(crate) struct RawSimulate {
     #[arg(long, value_name = "FORMAT", default_value = "rfc3339")]
     pub(crate) format: String,
     /// Takes key, type and time from a pipe
-    #[arg(long, value_name = "PIPE.yaml", required_unless_present = "key")]
+    #[arg(long, value_name = "PIPE.yaml")]
     pub(crate) config: Option<PathBuf>,
     /// Which of its pipes, if there are several; and whose events, in an archive of several
     #[arg(long, value_name = "NAME")]

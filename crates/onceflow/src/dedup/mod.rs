@@ -23,7 +23,7 @@ pub(crate) fn run(
 ) -> Result<Exit, Failure> {
     match raw {
         RawDedup::Explain(raw) => explain::explain(&raw, clock),
-        RawDedup::Stats(raw) => stats::stats(&raw, clock),
+        RawDedup::Stats(raw) => stats::stats(&raw),
         RawDedup::Simulate(raw) => simulate::simulate(&raw, moving),
     }
 }

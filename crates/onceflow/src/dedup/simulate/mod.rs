@@ -115,6 +115,11 @@ fn asked(raw: &RawSimulate) -> Result<Asked, Failure> {
 }
 
 fn fields(raw: &RawSimulate) -> Result<Fields, Failure> {
+    if raw.key.is_empty() {
+        return Err(Failure::usage(
+            "say what makes two events the same: --key $.event_id, or --config PIPE.yaml",
+        ));
+    }
     let path = |option: &str, text: &String| {
         FieldPath::parse(text).map_err(|error| Failure::usage(format!("{option} {text}: {error}")))
     };
