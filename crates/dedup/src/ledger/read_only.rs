@@ -103,8 +103,10 @@ fn look(
         }
         error => journal_error(error),
     })?;
-    let void = std::mem::take(&mut replayed.void);
+    let mut void = std::mem::take(&mut replayed.void);
     let state = replayed.finish()?.ok_or_else(|| NoLedger { dir: folder.data.clone() })?;
+    // The shared store decides about these; nothing says yet that they count.
+    void.extend(state.all_prepared());
     let mut all = Vec::new();
     for run in &state.runs {
         let of_scope = wanted.range((run.scope, 0)..=(run.scope, u128::MAX));

@@ -100,7 +100,7 @@ fn look(disk: &dyn Disk, dir: &Path) -> Result<(LedgerState, BTreeMap<u16, Surve
     let (mut scratch, mut keys) = (Scratch::default(), Vec::new());
     let read = journal::read_only(disk, &folder.journal, &mut |position, bytes| {
         replayed.record(position, bytes)?;
-        let batch = Record::batch(bytes).ok().flatten();
+        let batch = Record::keyed(bytes).ok().flatten();
         if let Some((batch, scope)) = batch.and_then(|batch| Some((batch, batch.scope?))) {
             keys.clear();
             batch.keys(&mut scratch, &mut keys).map_err(|what| {
@@ -117,8 +117,10 @@ fn look(disk: &dyn Disk, dir: &Path) -> Result<(LedgerState, BTreeMap<u16, Surve
         }
         error => journal_error(error),
     })?;
-    let (void, keys_after) = (std::mem::take(&mut replayed.void), replayed.keys_after);
+    let (mut void, keys_after) = (std::mem::take(&mut replayed.void), replayed.keys_after);
     let state = replayed.finish()?.ok_or_else(|| NoLedger { dir: folder.data.clone() })?;
+    // The shared store decides about these; nothing says yet that they count.
+    void.extend(state.all_prepared());
     let mut surveys: BTreeMap<u16, Survey> = BTreeMap::new();
     for run in &state.runs {
         let survey = surveys.entry(run.scope).or_default();
