@@ -8,63 +8,34 @@
 //! | string | `s`, length, the text in UTF-8 without escapes |
 //! | number | `n`, length, the canonical form of [`event::json::canonical_number`] |
 //! | bool | `t` or `f` |
+//! | attribute of bytes | `x`, length, the bytes |
+//! | whole body | `B`, length, its form of [`event::json::Canonical`] |
+//! | raw body | `R`, length, the bytes |
+//! | broker's id | `I`, length, the shard's name, the offset (high 8 bytes, low 16) |
 //!
-//! Lengths are 4 bytes, little-endian, in bytes. The hash is XXH3-128 under the scope's secret, so
-//! that nobody outside can make two keys meet. Both are part of what is on disk: they never change
-//! (the test `keys_are_frozen`).
+//! The parts of a key of several fields follow each other. An attribute that is text or a number
+//! is encoded like a field of that value: only the paths may differ by pipe, so a key that stands
+//! in the payload here and in an attribute there is one key. Body and broker's id stand alone.
+//!
+//! Lengths are 4 bytes, little-endian, in bytes; so are the numbers of an offset. The hash is
+//! XXH3-128 under the scope's secret, so that nobody outside can make two keys meet. Both are part
+//! of what is on disk: they never change (the test `keys_are_frozen`).
 
+mod definition;
+mod problem;
 mod secret;
+mod value;
 
-use event::json::{Kind, Raw};
+pub use definition::{FIELDS_OF_BODY, FIELDS_OF_BROKER_ID, FIELDS_OF_RAW_BODY, definition};
+pub use problem::KeyProblem;
+pub use value::KeyValue;
+
+use event::Offset;
+use event::json::Canonical;
 use xxhash_rust::xxh3::{xxh3_64_with_secret, xxh3_128_with_secret};
 
 use secret::Secret;
-
-/// Why an event has no key. The number is the index of the key's field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum KeyProblem {
-    /// The field isn't there.
-    #[error("key field {0} is missing")]
-    Missing(usize),
-    /// The field is null.
-    #[error("key field {0} is null")]
-    Null(usize),
-    /// The field is an object or an array.
-    #[error("key field {0} is an object or an array, not a string, number or bool")]
-    NotScalar(usize),
-    /// The field is a string with half of a surrogate pair: no text.
-    #[error("key field {0} holds half of a surrogate pair, which is no text")]
-    NotText(usize),
-    /// The field is a number beyond what is compared by value.
-    #[error("key field {0} is a number too long to be compared by value")]
-    NumberTooBig(usize),
-}
-
-impl KeyProblem {
-    /// The stable name of the rule, for counters and the rejected file.
-    #[must_use]
-    pub const fn reason(self) -> &'static str {
-        match self {
-            Self::Missing(_) => "key_missing",
-            Self::Null(_) => "key_null",
-            Self::NotScalar(_) => "key_not_scalar",
-            Self::NotText(_) => "key_not_text",
-            Self::NumberTooBig(_) => "key_number_too_big",
-        }
-    }
-
-    /// The index of the field.
-    #[must_use]
-    pub const fn field(self) -> usize {
-        match self {
-            Self::Missing(field)
-            | Self::Null(field)
-            | Self::NotScalar(field)
-            | Self::NotText(field)
-            | Self::NumberTooBig(field) => field,
-        }
-    }
-}
+use value::{encode, push};
 
 /// Makes keys and body hashes of one scope.
 #[derive(Clone, Debug)]
@@ -72,6 +43,15 @@ pub struct KeyMaker {
     secret: Secret,
     across_types: bool,
     fields: usize,
+}
+
+/// A key that is made of the whole body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyKey {
+    /// The key.
+    pub key: u128,
+    /// A hash of the body that is the same for all its spellings.
+    pub body_hash: u64,
 }
 
 impl KeyMaker {
@@ -87,23 +67,76 @@ impl KeyMaker {
     ///
     /// # Errors
     /// [`KeyProblem`] for the first field that makes no key.
-    pub fn key(
+    pub fn key<'a, V: Copy + Into<KeyValue<'a>>>(
         &self,
         event_type: &[u8],
-        values: &[Option<Raw<'_>>],
+        values: &[Option<V>],
         scratch: &mut Vec<u8>,
     ) -> Result<u128, KeyProblem> {
-        scratch.clear();
-        if !self.across_types {
-            push(b'T', event_type, scratch);
-        }
+        self.begin(event_type, scratch);
         for field in 0..self.fields {
             match values.get(field).copied().flatten() {
-                Some(value) => encode(field, value, scratch)?,
+                Some(value) => encode(field, value.into(), scratch)?,
                 None => return Err(KeyProblem::Missing(field)),
             }
         }
-        Ok(xxh3_128_with_secret(scratch, self.secret.bytes()))
+        Ok(self.hash(scratch))
+    }
+
+    /// The key that the whole body makes, whatever its spelling.
+    ///
+    /// # Errors
+    /// [`KeyProblem::Body`]: it has no canonical form.
+    pub fn body_key(
+        &self,
+        event_type: &[u8],
+        body: &[u8],
+        canonical: &mut Canonical,
+        scratch: &mut Vec<u8>,
+    ) -> Result<BodyKey, KeyProblem> {
+        self.begin(event_type, scratch);
+        push(b'B', &[], scratch);
+        let start = scratch.len();
+        canonical.write(body, scratch).map_err(KeyProblem::Body)?;
+        let form = scratch.get(start..).unwrap_or_default();
+        let (len, body_hash) = (form.len() as u32, self.body_hash(form));
+        if let Some(place) = scratch.get_mut(start - 4..start) {
+            place.copy_from_slice(&len.to_le_bytes());
+        }
+        Ok(BodyKey { key: self.hash(scratch), body_hash })
+    }
+
+    /// The key that the whole body makes, byte for byte.
+    #[must_use]
+    pub fn raw_body_key(&self, event_type: &[u8], body: &[u8], scratch: &mut Vec<u8>) -> u128 {
+        self.begin(event_type, scratch);
+        push(b'R', body, scratch);
+        self.hash(scratch)
+    }
+
+    /// The key that the id makes which the broker gave the event: its shard and its place there,
+    /// which for a queue is its message id. `shard` must name the stream, too, where shards of
+    /// several streams have one name.
+    #[must_use]
+    pub fn broker_key(
+        &self,
+        event_type: &[u8],
+        shard: &[&str],
+        start: Offset,
+        scratch: &mut Vec<u8>,
+    ) -> u128 {
+        self.begin(event_type, scratch);
+        push(b'I', &[], scratch);
+        let from = scratch.len();
+        shard.iter().for_each(|part| scratch.extend_from_slice(part.as_bytes()));
+        let (high, low) = start.parts();
+        scratch.extend_from_slice(&high.to_le_bytes());
+        scratch.extend_from_slice(&low.to_le_bytes());
+        let len = (scratch.len() - from) as u32;
+        if let Some(place) = scratch.get_mut(from - 4..from) {
+            place.copy_from_slice(&len.to_le_bytes());
+        }
+        self.hash(scratch)
     }
 
     /// The hash of an event's body.
@@ -111,46 +144,17 @@ impl KeyMaker {
     pub fn body_hash(&self, body: &[u8]) -> u64 {
         xxh3_64_with_secret(body, self.secret.bytes())
     }
-}
 
-#[inline]
-fn push(tag: u8, content: &[u8], out: &mut Vec<u8>) {
-    // A payload holds less than 4 GiB.
-    let [a, b, c, d] = (content.len() as u32).to_le_bytes();
-    out.reserve(5 + content.len());
-    out.extend_from_slice(&[tag, a, b, c, d]);
-    out.extend_from_slice(content);
-}
-
-#[inline]
-fn encode(field: usize, value: Raw<'_>, out: &mut Vec<u8>) -> Result<(), KeyProblem> {
-    match value.kind() {
-        Kind::String => {
-            // Most strings hold no escape: then what stands between the quotes is the text.
-            let bytes = value.bytes();
-            let inner = bytes.get(1..bytes.len().saturating_sub(1)).unwrap_or(&[]);
-            if memchr::memchr(b'\\', inner).is_none() {
-                push(b's', inner, out);
-                return Ok(());
-            }
-            let text = value.as_str().ok_or(KeyProblem::NotText(field))?;
-            push(b's', text.as_bytes(), out);
+    #[inline]
+    fn begin(&self, event_type: &[u8], scratch: &mut Vec<u8>) {
+        scratch.clear();
+        if !self.across_types {
+            push(b'T', event_type, scratch);
         }
-        Kind::Number => encode_number(field, value, out)?,
-        Kind::Bool => out.push(if value.bytes() == b"true" { b't' } else { b'f' }),
-        Kind::Null => return Err(KeyProblem::Null(field)),
-        Kind::Object | Kind::Array => return Err(KeyProblem::NotScalar(field)),
     }
-    Ok(())
-}
 
-fn encode_number(field: usize, value: Raw<'_>, out: &mut Vec<u8>) -> Result<(), KeyProblem> {
-    out.extend_from_slice(&[b'n', 0, 0, 0, 0]);
-    let start = out.len();
-    value.canonical_number(out).map_err(|_| KeyProblem::NumberTooBig(field))?;
-    let len = (out.len() - start) as u32;
-    if let Some(place) = out.get_mut(start - 4..start) {
-        place.copy_from_slice(&len.to_le_bytes());
+    #[inline]
+    fn hash(&self, encoded: &[u8]) -> u128 {
+        xxh3_128_with_secret(encoded, self.secret.bytes())
     }
-    Ok(())
 }

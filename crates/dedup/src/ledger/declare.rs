@@ -386,9 +386,3 @@ fn journal_bytes(journal: &Journal, from: Option<journal::Position>) -> u64 {
 pub(super) fn refuse(declaration: &PipeDeclaration, what: &str) -> LedgerError {
     LedgerError::Declaration { pipe: declaration.pipe.clone(), what: what.into() }
 }
-
-/// A scope's definition in words.
-pub(super) fn definition(fields: u32, across_types: bool) -> String {
-    let fields = if fields == 1 { "1 field".into() } else { format!("{fields} fields") };
-    if across_types { format!("{fields} across types") } else { format!("{fields} and the type") }
-}

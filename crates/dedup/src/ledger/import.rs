@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::core::Core;
-use super::declare::definition;
 use super::lookup::Finder;
 use super::{Ledger, lock};
 use crate::error::{ImportDefinition, LedgerError, OtherSecret};
+use crate::key::definition;
 use crate::record::{ImportRecord, Record, ScopeEntry, Scratch};
 use crate::scope::CommittedKey;
 use crate::state::ScopeState;

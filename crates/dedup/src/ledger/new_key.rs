@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::core::Core;
-use super::declare::{definition, refuse};
+use super::declare::refuse;
 use super::harvest::journal_keys;
 use super::{NewKey, PipeDeclaration, ScopeDeclaration, lock};
 use crate::error::{LedgerError, OtherDefinition};
+use crate::key::definition;
 use crate::run::FOREVER;
 use crate::scope::FOREVER_MS;
 use crate::state::{LedgerState, PREVIOUS_DEFINITIONS_MAX, PreviousDefinition, ScopeState};

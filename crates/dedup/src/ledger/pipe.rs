@@ -9,7 +9,7 @@ use event::source::SourceState;
 use event::{Batch, BatchNumber, Event, Fate, Marks};
 
 use super::core::{Core, PendingRecord};
-use super::declare::{Declared, definition};
+use super::declare::Declared;
 use super::lock;
 use super::lookup::Finder;
 use super::new_key::PreviousKey;
@@ -17,6 +17,7 @@ use super::scope_cell::ScopeCell;
 use super::shared::{AskAgain, PendingCommit, SharedPipe};
 use super::{Ledger, Left, LetterChange, PipeDeclaration, Settlement};
 use crate::error::LedgerError;
+use crate::key::definition;
 use crate::record::{BatchHead, BatchRecord, FilesRecord, Record, Scratch};
 use crate::scope::{
     CommittedBy, CommittedKey, KeyState, PipeId, Reserved, Scope, SourceId, Superseding, mask,

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use dedup::key::{KeyMaker, KeyProblem};
-use event::json::Raw;
+use dedup::key::{BodyKey, KeyMaker, KeyProblem, KeyValue};
+use event::Offset;
+use event::json::{Canonical, NoCanonicalForm, Raw};
 use proptest::prelude::*;
 
 const SECRET: [u8; 16] = *b"0123456789abcdef";
@@ -18,6 +19,20 @@ fn key(event_type: &str, values: &[&str]) -> u128 {
     key_of(&KeyMaker::new(&SECRET, false, values.len()), event_type, values).unwrap()
 }
 
+fn body_key(event_type: &str, body: &[u8]) -> Result<BodyKey, KeyProblem> {
+    let maker = KeyMaker::new(&SECRET, false, 0);
+    maker.body_key(event_type.as_bytes(), body, &mut Canonical::default(), &mut vec![1])
+}
+
+fn attributes() -> [Option<KeyValue<'static>>; 4] {
+    [
+        Some(KeyValue::Text(b"a\xc3\xa9")),
+        Some(KeyValue::Number(b"-1.50")),
+        Some(KeyValue::Number(b"0x17")),
+        Some(KeyValue::Bytes(b"\0\xff")),
+    ]
+}
+
 #[test]
 fn keys_are_frozen() {
     // On disk, so for ever. A change of any of these needs a new encoding with a name of its own.
@@ -30,18 +45,33 @@ fn keys_are_frozen() {
         u128::from(maker.body_hash(b"")),
         u128::from(maker.body_hash(br#"{"a":1}"#)),
         u128::from(maker.body_hash(&[b'x'; 1_000])),
+        body_key("IOT_EVENT", br#"{"b":[1.0,null],"a":"\u0041"}"#).unwrap().key,
+        u128::from(body_key("IOT_EVENT", b"{}").unwrap().body_hash),
+        across.raw_body_key(b"", br#"{"b":1}"#, &mut Vec::new()),
+        maker.broker_key(
+            b"",
+            &["kinesis:s/", "shardId-0"],
+            Offset::from_parts(1, 2),
+            &mut Vec::new(),
+        ),
+        maker.key(b"", &attributes(), &mut Vec::new()).unwrap(),
     ];
     let found = found.map(|key| format!("{key:#x}"));
     assert_eq!(found, FROZEN);
 }
 
-const FROZEN: [&str; 6] = [
+const FROZEN: [&str; 11] = [
     "0x3b9df31ec888db4675168c2ed1182692",
     "0xbf82f24c204dcf50347a14ef8b6ef04",
     "0x732c5404f9cb67e45b55b6b0150290fc",
     "0x927e14963d1db21",
     "0xf0d091a43489a636",
     "0x1e9f2467cc8c4604",
+    "0x3cb5482286b8ba9cb37279ddc3003808",
+    "0x55683c900cc79e76",
+    "0xaa90f23ba60dcc78cca966e5d5c62b9c",
+    "0xbf49f7595521584ce69e6bc97c3e6541",
+    "0x58af37d33a855b5748066c3ddd7adb56",
 ];
 
 #[test]
@@ -129,12 +159,59 @@ fn what_makes_no_key_is_named() {
         ("1e99999999", KeyProblem::NumberTooBig(1), "key_number_too_big"),
     ] {
         assert_eq!(key_of(&maker, "T", &[fine, value]), Err(problem), "{value}");
-        assert_eq!((problem.reason(), problem.field()), (reason, 1));
+        assert_eq!((problem.reason(), problem.field()), (reason, Some(1)));
     }
     let values = [Some(Raw::new(fine.as_bytes())), None];
     let missing = maker.key(b"T", &values, &mut Vec::new()).unwrap_err();
     assert_eq!((missing, missing.reason()), (KeyProblem::Missing(1), "key_missing"));
     assert_eq!(key_of(&maker, "T", &[fine]), Err(KeyProblem::Missing(1)));
+}
+
+#[test]
+fn an_attribute_and_a_field_of_one_value_are_one_key() {
+    let maker = KeyMaker::new(&SECRET, false, 1);
+    let of = |value| maker.key(b"T", &[Some(value)], &mut Vec::new()).unwrap();
+    assert_eq!(of(KeyValue::Text(b"A\n")), key("T", &[r#""\u0041\n""#]));
+    assert_eq!(of(KeyValue::Number(b"1.50")), key("T", &["15e-1"]));
+    assert_eq!(of(KeyValue::Number(b"+1")), key("T", &["\"+1\""]), "no number in JSON");
+    assert_ne!(of(KeyValue::Text(b"1")), key("T", &["1"]));
+    assert_ne!(of(KeyValue::Bytes(b"1")), key("T", &["\"1\""]));
+}
+
+#[test]
+fn a_whole_body_is_one_key_however_it_is_spelled() {
+    let of = |body: &str| body_key("T", body.as_bytes()).unwrap();
+    let one = of(r#"{"a":1,"b":["x"]}"#);
+    assert_eq!(of("{ \"b\" : [\"\\u0078\"], \"a\": 1.0 }"), one);
+    assert_ne!(of(r#"{"a":1,"b":["y"]}"#), one);
+    assert_ne!(body_key("U", br#"{"a":1,"b":["x"]}"#).unwrap().key, one.key);
+    let maker = KeyMaker::new(&SECRET, false, 1);
+    let raw = |body: &str| maker.raw_body_key(b"T", body.as_bytes(), &mut Vec::new());
+    assert_ne!(raw("{}"), raw("{ }"));
+    assert_ne!(raw("{}"), of("{}").key);
+    for (body, reason) in [
+        (r#"{"a":1,"a":1}"#, "key_body_name_twice"),
+        (r#"{"a":"\ud800"}"#, "key_body_not_text"),
+        (r#"{"a":1e99999999}"#, "key_body_number_too_big"),
+        ("{", "key_body_not_json"),
+    ] {
+        let problem = body_key("T", body.as_bytes()).unwrap_err();
+        assert_eq!((problem.reason(), problem.field()), (reason, None), "{body}");
+        assert!(matches!(problem, KeyProblem::Body(_)), "{problem}");
+    }
+    let twice = KeyProblem::Body(NoCanonicalForm::NameTwice(13));
+    assert_eq!(body_key("T", br#"{"a":1,"a":1}"#), Err(twice));
+}
+
+#[test]
+fn a_brokers_id_is_shard_and_place() {
+    let maker = KeyMaker::new(&SECRET, false, 1);
+    let of = |shard: &[&str], at| maker.broker_key(b"T", shard, at, &mut Vec::new());
+    let one = of(&["a", "b"], Offset::from(7));
+    assert_eq!(of(&["ab"], Offset::from(7)), one);
+    assert_ne!(of(&["ab"], Offset::from(8)), one);
+    assert_ne!(of(&["ab"], Offset::from_parts(7, 0)), one);
+    assert_ne!(of(&["abc"], Offset::from(7)), one);
 }
 
 #[test]

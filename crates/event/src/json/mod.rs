@@ -5,7 +5,7 @@
 //! [`DEPTH_MAX`] deep and UTF-8. What it says of a field is a [`Raw`]: the bytes of one value,
 //! decoded only on demand. For bytes that have been scanned there are lookups without a
 //! selection: [`FieldPath::get`](crate::path::FieldPath::get), [`Raw::members`],
-//! [`Raw::elements`].
+//! [`Raw::elements`]. What two payloads that mean the same share is their [`Canonical`] form.
 //!
 //! A name that stands twice in an object is let through, as the payload passes as it came. But if
 //! it is a selected field, or one on the way to it, the event is refused as
@@ -13,6 +13,7 @@
 //! the two counts, and one of them would see another key than dedup did.
 
 mod block;
+mod canonical;
 mod cursor;
 mod error;
 mod fields;
@@ -30,6 +31,7 @@ mod text;
 mod trie;
 mod walk;
 
+pub use canonical::{Canonical, NoCanonicalForm};
 pub use cursor::{Cursor, Text};
 pub use error::{Expected, JsonError, JsonErrorKind};
 pub use lookup::{Elements, Members};
