@@ -9,7 +9,7 @@ use std::time::Duration;
 use connect::{Compression, FilePattern, FileSource, FileSourceOptions};
 use dedup::key::KeyMaker;
 use dedup::ledger::{Ledger, NewKey, PipeDeclaration, PipeLedger, ScopeDeclaration};
-use dedup::scope::{DedupClock, LatePolicy, ScopeOptions};
+use dedup::scope::{DedupClock, LatePolicy, OnDuplicateOfDead, OnOtherBody, ScopeOptions};
 use event::Clock;
 use event::json::Selection;
 use event::path::FieldPath;
@@ -18,14 +18,14 @@ use journal::Disk;
 
 use crate::broker_parts;
 use crate::config::{
-    self, ClockChoice, DedupConfig, Late, OnDuplicateOfDead, OrderConfig, PipeConfig, SourceConfig,
+    self, ClockChoice, DedupConfig, Late, MissingKey, OrderConfig, PipeConfig, SourceConfig,
     TypePattern,
 };
 use crate::engine::lanes::Order;
 use crate::engine::outlet::Outlet;
 use crate::engine::planted::Planted;
 use crate::engine::{Parts, PipeError};
-use crate::prepare::{Fields, NO_WINDOW, PreparePlan};
+use crate::prepare::{Fields, KeyPlan, NO_WINDOW, PreparePlan};
 use crate::previous_key::PreviousPlan;
 use crate::replay::{InboxOnly, Outbox, inbox};
 use crate::stage::enrich::Enrichers;
@@ -212,9 +212,9 @@ fn declaration(config: &PipeConfig, shared: &Shared<'_>) -> PipeDeclaration {
 fn scope(dedup: &DedupConfig, new_key: Option<&NewKey>) -> ScopeDeclaration {
     ScopeDeclaration {
         name: dedup.scope.clone(),
-        fields: u32::try_from(dedup.key.len()).unwrap_or(u32::MAX),
+        fields: dedup.key.fields(),
         across_types: dedup.across_types,
-        paths: dedup.key.iter().map(ToString::to_string).collect(),
+        paths: dedup.key.parts().iter().map(ToString::to_string).collect(),
         new_key: new_key.cloned(),
         options: ScopeOptions {
             clock: match dedup.clock {
@@ -231,11 +231,17 @@ fn scope(dedup: &DedupConfig, new_key: Option<&NewKey>) -> ScopeDeclaration {
             clock_ahead_max_ms: millis(dedup.clock_ahead_max),
             source_idle_max_ms: millis(dedup.source_idle_max),
             on_duplicate_of_dead: match dedup.on_duplicate_of_dead {
-                OnDuplicateOfDead::Auto => dedup::scope::OnDuplicateOfDead::Auto,
-                OnDuplicateOfDead::Admit => dedup::scope::OnDuplicateOfDead::Admit,
-                OnDuplicateOfDead::Suppress => dedup::scope::OnDuplicateOfDead::Suppress,
+                config::OnDuplicateOfDead::Auto => OnDuplicateOfDead::Auto,
+                config::OnDuplicateOfDead::Admit => OnDuplicateOfDead::Admit,
+                config::OnDuplicateOfDead::Suppress => OnDuplicateOfDead::Suppress,
             },
-            ..ScopeOptions::default()
+            on_other_body: match dedup.on_other_body {
+                config::OnOtherBody::Drop => OnOtherBody::Drop,
+                config::OnOtherBody::Pass => OnOtherBody::Pass,
+                config::OnOtherBody::DeadLetter => OnOtherBody::DeadLetter,
+            },
+            refresh: dedup.refresh,
+            memory_bytes_max: dedup.memory_bytes_max,
         },
     }
 }
@@ -285,7 +291,7 @@ fn prepare_plan(
     ledger: &PipeLedger,
 ) -> Result<PreparePlan, PipeError> {
     let dedup = config.dedup.as_ref();
-    let mut paths: Vec<FieldPath> = dedup.map(|dedup| dedup.key.clone()).unwrap_or_default();
+    let mut paths: Vec<FieldPath> = dedup.map(|dedup| dedup.key.paths()).unwrap_or_default();
     let mut fields = Fields { keys: paths.len(), ..Fields::default() };
     if let Some(path) = &config.envelope.event_type {
         fields.event_type = Some(paths.len());
@@ -297,14 +303,16 @@ fn prepare_plan(
         paths.push(time.path.clone());
         time_format = time.format;
     }
+    let shards_of = shards_of(&config.source);
     let key_maker = match (dedup, ledger.scope_secret()) {
         (Some(dedup), Some(scope)) => {
-            Some(KeyMaker::new(&scope.secret, dedup.across_types, dedup.key.len()))
+            let fields = dedup.key.parts().len();
+            Some(KeyMaker::new(&scope.secret, dedup.across_types, fields))
         }
         _ => None,
     };
     let previous = match ledger.scope_secret() {
-        Some(scope) => PreviousPlan::new(&scope.secret, ledger.previous_keys())
+        Some(scope) => PreviousPlan::new(&scope.secret, ledger.previous_keys(), &shards_of)
             .map_err(|error| PipeError::Config(format!("--old-key: {error}")))?,
         None => PreviousPlan::default(),
     };
@@ -339,11 +347,22 @@ fn prepare_plan(
         transforms: config.transform.clone(),
         key_maker,
         previous,
+        key: dedup.map_or_else(KeyPlan::default, |dedup| KeyPlan::new(&dedup.key, &shards_of)),
+        missing_key: dedup.map_or(MissingKey::Reject, |dedup| dedup.missing_key),
         envelope: config.envelope.clone(),
         types: Arc::new(Types::new(windows(dedup), to_usize(config.limits.types_max))),
         event_bytes_max,
         poison: shared.planted == Some(Planted::Poison),
     })
+}
+
+/// What tells the shards of a source from those of others: shards of two streams may have one
+/// name; those of files and queues say whose they are.
+fn shards_of(source: &SourceConfig) -> String {
+    match source {
+        SourceConfig::Kinesis(kinesis) => format!("{}/", kinesis.stream),
+        SourceConfig::File(_) | SourceConfig::Sqs(_) => String::new(),
+    }
 }
 
 fn router(config: &PipeConfig) -> Result<Router, PipeError> {
@@ -379,7 +398,7 @@ fn windows(dedup: Option<&DedupConfig>) -> Windows {
     Windows::new(millis(dedup.window), &by_type)
 }
 
-/// Config bounds durations to 400 days, so this never saturates.
+/// Config bounds durations to 400 days, so only `forever` saturates, and means that.
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

@@ -5,17 +5,22 @@
 //! panic as `dead`, without a key. The built-in transforms need
 //! nothing but the event, so they run here as well: on all cores, and before the reservation.
 
+mod key;
+
+pub use key::{KEY_FIELDS_MAX, KeyPlace, KeyPlan};
+pub(crate) use key::{Keys, Told};
+
 use std::borrow::Cow;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
 use dedup::key::KeyMaker;
-use event::batch::NO_TIME;
-use event::json::{Found, Raw, Selection};
+use event::batch::{Attribute, NO_TIME};
+use event::json::{Found, Selection};
 use event::source::Stop;
 use event::{Batch, Death, Event, Fate, Rejection, Span};
 
-use crate::config::{DecodeStep, EnvelopeConfig, TransformConfig};
+use crate::config::{DecodeStep, EnvelopeConfig, MissingKey, TransformConfig};
 use crate::engine::planted::taste;
 use crate::previous_key::{PreviousMaker, PreviousPlan};
 use crate::stage::decode::{Decoded, Decoder};
@@ -25,10 +30,10 @@ use crate::stage::route::Router;
 use crate::stage::time::TimeFormat;
 use crate::stage::transform::{Applied, TransformContext, Transforms};
 use crate::stage::validate::Validator;
+use key::attributes_of;
+
 use crate::types::{TYPE_BYTES_MAX, TypeCache, TypeEntry, Types};
 
-/// Fields of a key at most.
-pub const KEY_FIELDS_MAX: usize = 16;
 /// The window of events that no key is kept for.
 pub const NO_WINDOW: i64 = -1;
 
@@ -62,6 +67,10 @@ pub struct PreparePlan {
     pub key_maker: Option<KeyMaker>,
     /// How keys were made before, as long as such keys are remembered.
     pub previous: PreviousPlan,
+    /// What a key is made of.
+    pub key: KeyPlan,
+    /// What becomes of an event without key.
+    pub missing_key: MissingKey,
     /// Event types.
     pub types: Arc<Types>,
     /// Where the envelope's other parts stand; a tap shows them.
@@ -72,10 +81,10 @@ pub struct PreparePlan {
     pub poison: bool,
 }
 
-/// Indices into the selection's paths. The first `keys` of them are the key's fields.
+/// Indices into the selection's paths. The first `keys` of them are the key's.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Fields {
-    /// How many fields the key has.
+    /// How many paths the key has.
     pub keys: usize,
     /// The envelope's type.
     pub event_type: Option<usize>,
@@ -99,12 +108,21 @@ struct Tools {
     found: Found,
     decoded: Vec<u8>,
     enriched: Vec<u8>,
-    scratch: Vec<u8>,
+    keys: Keys,
     previous: PreviousMaker,
     /// The event that is being worked on.
     at: usize,
     /// It was asked to stop half-way.
     stopped: bool,
+}
+
+/// An event as it came.
+#[derive(Clone, Copy)]
+struct Seen<'a> {
+    raw: &'a [u8],
+    received_ms: i64,
+    /// Those that its key may be made of; empty where it isn't.
+    attributes: &'a [Attribute],
 }
 
 enum Verdict {
@@ -207,7 +225,7 @@ impl Tools {
             found: Found::default(),
             decoded: Vec::new(),
             enriched: Vec::new(),
-            scratch: Vec::new(),
+            keys: Keys::default(),
             previous: PreviousMaker::default(),
             at: 0,
             stopped: false,
@@ -232,8 +250,13 @@ impl Tools {
                 }
                 let mut event = event;
                 let raw = event.raw.of(&buffer);
+                if plan.key.needs_place() || plan.previous.needs_place() {
+                    self.keys.stands_at(batch, index);
+                }
+                let attributes = attributes_of(&batch.attributes, index);
+                let seen = Seen { raw, received_ms, attributes };
                 let rewritten = &mut batch.rewritten;
-                match self.one(plan, raw, received_ms, &mut event, rewritten, pass) {
+                match self.one(plan, seen, &mut event, rewritten, pass) {
                     Ok(Verdict::Wanted) => {}
                     Ok(Verdict::Filtered) => event.fate = Fate::Filtered,
                     Err(rejection) => {
@@ -256,12 +279,12 @@ impl Tools {
     fn one(
         &mut self,
         plan: &PreparePlan,
-        raw: &[u8],
-        received_ms: i64,
+        seen: Seen<'_>,
         event: &mut Event,
         rewritten: &mut Vec<u8>,
         pass: Pass,
     ) -> Result<Verdict, Rejection> {
+        let Seen { raw, received_ms, .. } = seen;
         if pass == Pass::Shape {
             let decoded = std::mem::take(&mut self.decoded);
             let mut decoded = decoded;
@@ -272,7 +295,7 @@ impl Tools {
             self.decoded = decoded;
             return shaped;
         }
-        let (verdict, is_decoded) = self.judge(plan, raw, event)?;
+        let (verdict, is_decoded) = self.judge(plan, seen, event)?;
         if matches!(verdict, Verdict::Filtered) {
             return Ok(verdict);
         }
@@ -299,9 +322,10 @@ impl Tools {
     fn judge(
         &mut self,
         plan: &PreparePlan,
-        raw: &[u8],
+        seen: Seen<'_>,
         event: &mut Event,
     ) -> Result<(Verdict, bool), Rejection> {
+        let raw = seen.raw;
         if raw.len() > plan.event_bytes_max {
             return Err(too_large(raw.len() as u64, plan.event_bytes_max));
         }
@@ -329,13 +353,14 @@ impl Tools {
         }
         match &plan.key_maker {
             Some(maker) => {
-                event.key = key(plan, maker, &self.found, payload, &mut self.scratch)?;
-                event.body_hash = maker.body_hash(payload);
                 event.window_ms = entry.window_ms;
-                if self.previous.wanted {
-                    let name = type_name(plan, &self.found, payload);
-                    let name = name.as_deref().unwrap_or_default().as_bytes();
-                    self.previous.make(&plan.previous, name, payload);
+                let name = type_name(plan, &self.found, payload);
+                let name = name.as_deref().unwrap_or_default().as_bytes();
+                let told = Told { found: &self.found, payload, attributes: seen.attributes };
+                self.keys.give(plan, maker, name, told, event)?;
+                if self.previous.wanted && event.window_ms >= 0 {
+                    let attributes = seen.attributes;
+                    self.previous.make(&plan.previous, name, payload, attributes, &mut self.keys);
                 }
             }
             None => event.window_ms = NO_WINDOW,
@@ -462,28 +487,4 @@ fn event_time(plan: &PreparePlan, found: &Found, payload: &[u8]) -> Result<i64, 
 
 fn type_name<'a>(plan: &PreparePlan, found: &Found, payload: &'a [u8]) -> Option<Cow<'a, str>> {
     plan.fields.event_type.and_then(|index| found.get(payload, index))?.as_str()
-}
-
-fn key(
-    plan: &PreparePlan,
-    maker: &KeyMaker,
-    found: &Found,
-    payload: &[u8],
-    scratch: &mut Vec<u8>,
-) -> Result<u128, Rejection> {
-    let type_name = type_name(plan, found, payload);
-    let type_bytes = type_name.as_deref().unwrap_or_default().as_bytes();
-    let made = if plan.fields.keys == 1 {
-        maker.key(type_bytes, &[found.get(payload, 0)], scratch)
-    } else {
-        let mut values: [Option<Raw<'_>>; KEY_FIELDS_MAX] = [None; KEY_FIELDS_MAX];
-        for (index, value) in values.iter_mut().enumerate().take(plan.fields.keys) {
-            *value = found.get(payload, index);
-        }
-        maker.key(type_bytes, values.get(..plan.fields.keys).unwrap_or(&values), scratch)
-    };
-    made.map_err(|problem| {
-        let path = plan.selection.paths().get(problem.field()).map(ToString::to_string);
-        rejection(problem.reason(), &format!("{problem}: {}", path.unwrap_or_default()))
-    })
 }

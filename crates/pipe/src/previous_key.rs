@@ -5,11 +5,11 @@
 
 use dedup::key::KeyMaker;
 use dedup::ledger::PreviousKey;
-use event::batch::PreviousKeys;
-use event::json::{Found, Raw, Selection};
-use event::path::{FieldPath, FieldPathError};
+use event::batch::{Attribute, PreviousKeys};
+use event::json::{Found, Selection};
 
-use crate::prepare::KEY_FIELDS_MAX;
+use crate::config::{DedupKey, KeyPart, NotAKeyPart};
+use crate::prepare::{KEY_FIELDS_MAX, KeyPlan, Keys, Told};
 
 /// The definitions that a pipe's keys had before, as long as they have to be looked up.
 #[derive(Default)]
@@ -21,7 +21,7 @@ struct One {
     known: PreviousKey,
     maker: KeyMaker,
     selection: Selection,
-    fields: usize,
+    plan: KeyPlan,
 }
 
 /// What a worker makes such keys with.
@@ -30,29 +30,38 @@ pub(crate) struct PreviousMaker {
     /// Whether the events of the batch at hand need them.
     pub(crate) wanted: bool,
     found: Found,
-    scratch: Vec<u8>,
     /// Those of the event at hand, with the place of their definition.
     made: Vec<(usize, u128)>,
 }
 
 impl PreviousPlan {
-    /// For a scope with this secret.
+    /// For a scope with this secret; `shards_of` as in [`KeyPlan::BrokerId`].
     ///
     /// # Errors
-    /// A path that was recorded and that this program can't read.
-    pub fn new(secret: &[u8; 16], known: &[PreviousKey]) -> Result<Self, FieldPathError> {
+    /// A part of a key that was recorded and that this program can't read.
+    pub fn new(
+        secret: &[u8; 16],
+        known: &[PreviousKey],
+        shards_of: &str,
+    ) -> Result<Self, NotAKeyPart> {
         let one = |known: &PreviousKey| {
-            let paths: Vec<FieldPath> =
-                known.paths.iter().map(|path| FieldPath::parse(path)).collect::<Result<_, _>>()?;
-            let fields = paths.len().min(KEY_FIELDS_MAX);
+            let parts: Vec<KeyPart> =
+                known.paths.iter().map(|part| part.parse()).collect::<Result<_, _>>()?;
+            let fields = parts.len().min(KEY_FIELDS_MAX);
+            let key = DedupKey::of_parts(&parts).unwrap_or(DedupKey::Fields(parts));
             Ok(One {
                 known: known.clone(),
                 maker: KeyMaker::new(secret, known.across_types, fields),
-                selection: Selection::new(&paths),
-                fields,
+                selection: Selection::new(&key.paths()),
+                plan: KeyPlan::new(&key, shards_of),
             })
         };
         Ok(Self { all: known.iter().map(one).collect::<Result<_, _>>()? })
+    }
+
+    /// Whether a key needs to know where its event stood in its source.
+    pub(crate) fn needs_place(&self) -> bool {
+        self.all.iter().any(|one| one.plan.needs_place())
     }
 
     /// Room for the keys of so many events; empty, as nearly always, when there is no definition
@@ -68,18 +77,22 @@ impl PreviousPlan {
 impl PreviousMaker {
     /// Makes the keys of an event.
     #[cold]
-    pub(crate) fn make(&mut self, plan: &PreviousPlan, event_type: &[u8], payload: &[u8]) {
+    pub(crate) fn make(
+        &mut self,
+        plan: &PreviousPlan,
+        event_type: &[u8],
+        payload: &[u8],
+        attributes: &[Attribute],
+        keys: &mut Keys,
+    ) {
         self.made.clear();
         for (which, one) in plan.all.iter().enumerate().filter(|(_, one)| !one.known.is_over()) {
             if one.selection.scan(payload, &mut self.found).is_err() {
                 continue;
             }
-            let mut values: [Option<Raw<'_>>; KEY_FIELDS_MAX] = [None; KEY_FIELDS_MAX];
-            for (index, value) in values.iter_mut().enumerate().take(one.fields) {
-                *value = self.found.get(payload, index);
-            }
-            let values = values.get(..one.fields).unwrap_or(&values);
-            if let Ok(key) = one.maker.key(event_type, values, &mut self.scratch) {
+            let told = Told { found: &self.found, payload, attributes };
+            let paths = one.selection.paths().len();
+            if let Ok((key, _)) = keys.make(&one.plan, paths, &one.maker, event_type, told) {
                 self.made.push((which, key));
             }
         }

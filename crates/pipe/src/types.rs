@@ -14,13 +14,51 @@ pub const UNTYPED: u32 = 0;
 /// The index under which types past `types_max` are counted.
 pub const OTHER: u32 = 1;
 
-/// For how long keys are remembered, by event type; ms. Exact names win over prefixes, a longer
-/// prefix over a shorter one.
+/// For how long keys are remembered, by event type; ms. Exact names win over patterns, a pattern
+/// with more characters that aren't `*` over one with fewer, and of several with as many the one
+/// with the longest window: that forgets nothing too early.
 #[derive(Clone, Debug)]
 pub struct Windows {
     exact: HashMap<String, i64>,
-    prefixes: Vec<(String, i64)>,
+    /// The one that wins first.
+    patterns: Vec<(Pattern, i64)>,
     default_ms: i64,
+}
+
+/// A pattern of types, cut at its `*`.
+#[derive(Clone, Debug)]
+struct Pattern {
+    first: String,
+    middle: Vec<String>,
+    last: String,
+}
+
+impl Pattern {
+    /// `text` holds a `*`; without one it is as if it ended with one.
+    fn new(text: &str) -> Self {
+        let (first, rest) = text.split_once('*').unwrap_or((text, ""));
+        let (middle, last) = rest.rsplit_once('*').unwrap_or(("", rest));
+        let middle = middle.split('*').filter(|piece| !piece.is_empty());
+        Self { first: first.into(), middle: middle.map(Into::into).collect(), last: last.into() }
+    }
+
+    fn fits(&self, name: &str) -> bool {
+        let Some(mut rest) = name.strip_prefix(self.first.as_str()) else { return false };
+        for piece in &self.middle {
+            // The first place is as good as any: what follows has only more room.
+            match rest.split_once(piece.as_str()) {
+                Some((_, after)) => rest = after,
+                None => return false,
+            }
+        }
+        rest.ends_with(self.last.as_str())
+    }
+
+    /// Characters that aren't `*`.
+    fn literals(&self) -> usize {
+        let pieces = [&self.first, &self.last].into_iter().chain(&self.middle);
+        pieces.map(|piece| piece.chars().count()).sum()
+    }
 }
 
 impl Windows {
@@ -28,17 +66,21 @@ impl Windows {
     #[must_use]
     pub fn new(default_ms: i64, by_type: &[(TypePattern, i64)]) -> Self {
         let mut exact = HashMap::new();
-        let mut prefixes = Vec::new();
+        let mut patterns = Vec::new();
         for (pattern, window_ms) in by_type {
             match pattern {
                 TypePattern::Exact(name) => {
                     exact.insert(name.clone(), *window_ms);
                 }
-                TypePattern::Prefix(prefix) => prefixes.push((prefix.clone(), *window_ms)),
+                TypePattern::Prefix(text) | TypePattern::Pattern(text) => {
+                    patterns.push((Pattern::new(text), *window_ms));
+                }
             }
         }
-        prefixes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
-        Self { exact, prefixes, default_ms }
+        patterns.sort_by_key(|(pattern, window_ms)| {
+            std::cmp::Reverse((pattern.literals(), *window_ms))
+        });
+        Self { exact, patterns, default_ms }
     }
 
     /// The window of events of type `name`; ms.
@@ -47,9 +89,9 @@ impl Windows {
         if let Some(window_ms) = self.exact.get(name) {
             return *window_ms;
         }
-        self.prefixes
+        self.patterns
             .iter()
-            .find(|(prefix, _)| name.starts_with(prefix.as_str()))
+            .find(|(pattern, _)| pattern.fits(name))
             .map_or(self.default_ms, |(_, window_ms)| *window_ms)
     }
 }
@@ -161,6 +203,61 @@ mod tests {
         assert_eq!(windows.of("game:resumed2"), 600);
         assert_eq!(windows.of("payment:done"), 20);
         assert_eq!(windows.of("payment:failed:card"), 30);
+    }
+
+    #[test]
+    fn a_star_stands_for_any_characters_anywhere() {
+        let fits = |pattern: &str, name: &str| Pattern::new(pattern).fits(name);
+        for (pattern, name) in [
+            ("*:failed", "payment:failed"),
+            ("*:failed", ":failed"),
+            ("game:*:done", "game:chess:done"),
+            ("game:*:done", "game::done"),
+            ("game:*:done", "game:a:b:done"),
+            ("a*b*c", "abc"),
+            ("a*b*c", "a-b-b-c"),
+            ("*x*", "axb"),
+            ("*x*", "x"),
+            ("**", ""),
+            ("ab*ab", "abab"),
+            ("payment:*", "payment:"),
+        ] {
+            assert!(fits(pattern, name), "{pattern} {name}");
+        }
+        for (pattern, name) in [
+            ("*:failed", "payment:failed2"),
+            ("game:*:done", "game:done"),
+            ("a*b*c", "acb"),
+            ("ab*ab", "ab"),
+            ("ab*ab", "aba"),
+            ("*x*", "y"),
+            ("payment:*", "payments"),
+        ] {
+            assert!(!fits(pattern, name), "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn of_patterns_the_one_with_most_characters_wins_then_the_longest_window() {
+        let pattern = |text: &str| TypePattern::Pattern(text.into());
+        let all = [
+            (pattern("*:failed"), 1),
+            (TypePattern::Prefix("payment:".into()), 2),
+            (pattern("payment:*:failed"), 3),
+            (TypePattern::Exact("payment:card:failed".into()), 4),
+            (pattern("*a:b"), 50),
+            (TypePattern::Prefix("a:b".into()), 60),
+        ];
+        for all in [all.to_vec(), all.iter().rev().cloned().collect()] {
+            let windows = Windows::new(600, &all);
+            assert_eq!(windows.of("login:failed"), 1);
+            assert_eq!(windows.of("payment:failed"), 2, "8 characters, both: the longer window");
+            assert_eq!(windows.of("payment:x:failed"), 3);
+            assert_eq!(windows.of("payment:card:failed"), 4);
+            assert_eq!(windows.of("a:b"), 60);
+            assert_eq!(windows.of("ca:b"), 50);
+            assert_eq!(windows.of("login"), 600);
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ impl Keys {
     pub(super) fn new(config: &PipeConfig) -> Keys {
         let of = config.dedup.as_ref().map(|dedup| {
             let by_type = config.envelope.event_type.clone().filter(|_| !dedup.across_types);
-            (dedup.scope.clone(), dedup.key.clone(), by_type)
+            (dedup.scope.clone(), dedup.key.paths(), by_type)
         });
         Keys { decoder: Decoder::new(&config.decode, DECODED_BYTES_MAX), of }
     }

@@ -46,7 +46,7 @@ impl Made {
         if templates.is_empty() {
             templates.push(after_paths(config));
         }
-        let key = config.dedup.as_ref().map(|dedup| dedup.key.clone()).unwrap_or_default();
+        let key = config.dedup.as_ref().map(|dedup| dedup.key.paths()).unwrap_or_default();
         let encode = config.decode.iter().rev().copied().collect();
         Ok(Made { templates, key, encode, prefix })
     }
@@ -85,8 +85,8 @@ fn after_paths(config: &PipeConfig) -> Value {
     for path in [&envelope.id, &envelope.source, &envelope.subject].into_iter().flatten() {
         keys::set(&mut value, path, json!("a"));
     }
-    for path in config.dedup.iter().flat_map(|dedup| &dedup.key) {
-        keys::set(&mut value, path, json!("a"));
+    for path in config.dedup.iter().flat_map(|dedup| dedup.key.paths()) {
+        keys::set(&mut value, &path, json!("a"));
     }
     if let Some(path) = &envelope.event_type {
         keys::set(&mut value, path, json!("made"));

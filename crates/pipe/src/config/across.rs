@@ -92,13 +92,9 @@ fn written(section: &Section, key: &str) -> Place {
 
 /// What two pipes of a scope differ in: key, here, there.
 fn differences(here: &DedupConfig, there: &DedupConfig) -> Vec<(&'static str, String, String)> {
-    let fields = |dedup: &DedupConfig| match dedup.key.len() {
-        1 => "a key of 1 field".to_owned(),
-        count => format!("a key of {count} fields"),
-    };
     let mut found = Vec::new();
-    if here.key.len() != there.key.len() {
-        found.push(("key", fields(here), fields(there)));
+    if here.key.fields() != there.key.fields() {
+        found.push(("key", here.key.described(), there.key.described()));
     }
     if here.across_types != there.across_types {
         let shown = |dedup: &DedupConfig| format!("`across_types: {}`", dedup.across_types);
@@ -113,6 +109,25 @@ fn differences(here: &DedupConfig, there: &DedupConfig) -> Vec<(&'static str, St
     if here.late != there.late {
         let shown = |dedup: &DedupConfig| word("late", format!("{:?}", dedup.late));
         found.push(("late", shown(here), shown(there)));
+    }
+    if here.on_other_body != there.on_other_body {
+        let shown =
+            |dedup: &DedupConfig| word("on_other_body", format!("{:?}", dedup.on_other_body));
+        found.push(("on_other_body", shown(here), shown(there)));
+    }
+    if here.on_duplicate_of_dead != there.on_duplicate_of_dead {
+        let variant = |dedup: &DedupConfig| format!("{:?}", dedup.on_duplicate_of_dead);
+        let shown = |dedup: &DedupConfig| word("on_duplicate_of_dead", variant(dedup));
+        found.push(("on_duplicate_of_dead", shown(here), shown(there)));
+    }
+    if here.refresh != there.refresh {
+        let shown = |dedup: &DedupConfig| format!("`refresh: {}`", dedup.refresh);
+        found.push(("refresh", shown(here), shown(there)));
+    }
+    if here.memory_bytes_max != there.memory_bytes_max {
+        let bytes = |dedup: &DedupConfig| show_size(dedup.memory_bytes_max);
+        let shown = |dedup: &DedupConfig| format!("`memory_bytes_max: {}`", bytes(dedup));
+        found.push(("memory_bytes_max", shown(here), shown(there)));
     }
     let times = |key: &'static str, here, there| {
         let shown = |time| format!("`{key}: {}`", show_duration(time));

@@ -173,6 +173,13 @@ fn value(kind: &Kind, node: &Node, at: &At, problems: &mut Problems<'_>) -> Valu
         Kind::List { .. } => list(kind, node, at, problems),
         Kind::Headers { max } => headers(*max, node, at, problems),
         Kind::ByType { of, max } => by_type(of, *max, node, at, problems),
+        Kind::KeyPart(table) => match &node.data {
+            Data::Map(_) => section(table, node, at, problems),
+            _ => match text(kind, node, at, problems) {
+                Some(found) => scalar::value(kind, node, found, at, problems),
+                None => Value::Bad,
+            },
+        },
         Kind::Pattern => match &node.data {
             Data::Map(_) => Value::Node(node.clone()),
             _ => {
@@ -347,6 +354,7 @@ fn list(kind: &Kind, node: &Node, at: &At, problems: &mut Problems<'_>) -> Value
             return scalar::value(&kind, node, scalar, at, problems);
         }
         Data::Scalar(_) if *or_one => std::slice::from_ref(node),
+        Data::Map(_) if *or_one && matches!(of, Kind::KeyPart(_)) => std::slice::from_ref(node),
         _ => {
             let message = format!("`{}` must be a list, but is {}", at.name, describe(node));
             let error = problems.add(spot(node, at), message);
@@ -408,20 +416,15 @@ fn by_type(of: &Kind, max: usize, node: &Node, at: &At, problems: &mut Problems<
     if pairs.len() > max {
         problems
             .add(at.place, format!("`{}` has more than {max} entries", at.name))
-            .help("a prefix, like `payment:*`, names many types at once");
+            .help("a pattern, like `payment:*`, names many types at once");
         return Value::Bad;
     }
     let mut found = Vec::new();
     for (name, node) in pairs {
-        let star = name.text.find('*');
-        if name.text == "*" || name.text.is_empty() {
+        if name.text.chars().all(|c| c == '*') {
             problems
                 .add(name.place, format!("`{}` names no type", name.text))
                 .help("`window` holds for all types that `windows` doesn't name");
-        } else if star.is_some_and(|star| star + 1 < name.text.len()) {
-            problems
-                .add(name.place, "`*` stands only at the end of a type")
-                .help("write a whole type, or a prefix and `*`, like `payment:*`");
         }
         let at = At { name: format!("{}.{}", at.name, name.text), place: name.place };
         let value = value(of, node, &at, problems);

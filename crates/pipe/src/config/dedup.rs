@@ -2,22 +2,23 @@
 
 use std::time::Duration;
 
-use event::path::FieldPath;
-
 use super::envelope;
+use super::key::{self, DedupKey};
 use super::problem::Problems;
 use super::section::{Section, Value};
 
 /// What makes two events the same, and for how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DedupConfig {
-    /// The fields of the key, 1 to 16.
-    pub key: Vec<FieldPath>,
+    /// What the key is made of.
+    pub key: DedupKey,
     /// The scope; pipes that name the same one share their keys.
     pub scope: String,
-    /// The window of types that `windows` doesn't name; 1 ms to 400 days.
+    /// The window of types that `windows` doesn't name; 1 ms to 400 days, or [`Duration::MAX`]
+    /// for ever.
     pub window: Duration,
-    /// Windows by envelope type, as written. The exact name wins, then the longest prefix.
+    /// Windows by envelope type, as written. The exact name wins, then the pattern with most
+    /// characters that aren't `*`; of several the longest window.
     pub windows: Vec<(TypePattern, Duration)>,
     /// Whether events of different types with one key are the same.
     pub across_types: bool,
@@ -27,6 +28,8 @@ pub struct DedupConfig {
     pub lateness: Duration,
     /// What becomes of a later one.
     pub late: Late,
+    /// Whether a duplicate starts the window of its key anew.
+    pub refresh: bool,
     /// What becomes of an event without key.
     pub missing_key: MissingKey,
     /// What becomes of a duplicate with another body.
@@ -37,6 +40,8 @@ pub struct DedupConfig {
     pub clock_ahead_max: Duration,
     /// Without events for this long, the watermark follows the wall clock.
     pub source_idle_max: Duration,
+    /// What the scope's keys may take in memory; 16 MiB to 1 TiB.
+    pub memory_bytes_max: u64,
 }
 
 /// Which event types a window is for.
@@ -46,6 +51,8 @@ pub enum TypePattern {
     Exact(String),
     /// Types that begin with this, never empty; written with a `*` at its end.
     Prefix(String),
+    /// Types that a pattern with `*` for any characters fits, as written.
+    Pattern(String),
 }
 
 /// Which time of an event counts for its window.
@@ -88,6 +95,10 @@ pub enum OnDuplicateOfDead {
 pub enum MissingKey {
     /// It is rejected.
     Reject,
+    /// It is delivered without dedup, and marked.
+    Pass,
+    /// The whole body is its key.
+    HashBody,
 }
 
 /// What becomes of a duplicate whose body isn't the original's.
@@ -95,13 +106,18 @@ pub enum MissingKey {
 pub enum OnOtherBody {
     /// It is a duplicate like any other.
     Drop,
+    /// It is delivered, and marked.
+    Pass,
+    /// It becomes a dead letter.
+    DeadLetter,
 }
 
 impl TypePattern {
     fn of_text(text: &str) -> TypePattern {
         match text.strip_suffix('*') {
-            Some(prefix) => TypePattern::Prefix(prefix.to_owned()),
-            None => TypePattern::Exact(text.to_owned()),
+            Some(prefix) if !prefix.contains('*') => TypePattern::Prefix(prefix.to_owned()),
+            _ if text.contains('*') => TypePattern::Pattern(text.to_owned()),
+            _ => TypePattern::Exact(text.to_owned()),
         }
     }
 }
@@ -116,9 +132,12 @@ pub(crate) fn build(
     let windows = windows(section);
     check_types(pipe, section, problems);
     let clock = clock(pipe, section, problems);
-    check_key(section, problems);
+    let key = key::build(pipe, section, problems);
+    if let Some(key) = &key {
+        check_body(key, section, problems);
+    }
     Some(DedupConfig {
-        key: section.paths("key")?,
+        key: key?,
         scope: match section.entry("scope") {
             Some(_) => section.text("scope")?.to_owned(),
             None => name?.to_owned(),
@@ -138,10 +157,20 @@ pub(crate) fn build(
             "dead_letter" => Late::DeadLetter,
             _ => Late::Reject,
         },
-        missing_key: section.word("missing_key").map(|_| MissingKey::Reject)?,
-        on_other_body: section.word("on_other_body").map(|_| OnOtherBody::Drop)?,
+        refresh: section.flag("refresh")?,
+        missing_key: match section.word("missing_key")? {
+            "pass" => MissingKey::Pass,
+            "hash_body" => MissingKey::HashBody,
+            _ => MissingKey::Reject,
+        },
+        on_other_body: match section.word("on_other_body")? {
+            "pass" => OnOtherBody::Pass,
+            "dead_letter" => OnOtherBody::DeadLetter,
+            _ => OnOtherBody::Drop,
+        },
         clock_ahead_max: section.duration("clock_ahead_max")?,
         source_idle_max: section.duration("source_idle_max")?,
+        memory_bytes_max: section.count("memory_bytes_max")?,
     })
 }
 
@@ -202,14 +231,26 @@ fn reads_files(pipe: &Section) -> bool {
     pipe.section("source").is_some_and(|source| source.entry("file").is_some())
 }
 
-/// A field named twice adds nothing to a key: one of them was meant to be another.
-fn check_key(section: &Section, problems: &mut Problems<'_>) {
-    let mut seen: Vec<&FieldPath> = Vec::new();
-    for item in section.list("key").unwrap_or_default() {
-        let Value::Path(path) = &item.value else { continue };
-        if seen.contains(&path) {
-            problems.add(item.place, format!("`{path}` is in this key twice")).help("keep one");
-        }
-        seen.push(path);
+/// Rules that never come to bear with a key: something else was meant.
+fn check_body(key: &DedupKey, section: &Section, problems: &mut Problems<'_>) {
+    let word = match key {
+        DedupKey::Body => "body",
+        DedupKey::RawBody => "raw_body",
+        DedupKey::BrokerId => "broker_id",
+        DedupKey::Fields(_) => return,
+    };
+    let bodies = matches!(key, DedupKey::Body | DedupKey::RawBody);
+    if bodies && section.word("on_other_body").is_some_and(|rule| rule != "drop") {
+        let place = section.place_of("on_other_body");
+        problems
+            .add(place, format!("with `key: {word}` events of one key have one body"))
+            .help("take it out, or name the fields of `key` that must be the same");
+    }
+    let always = matches!(key, DedupKey::RawBody | DedupKey::BrokerId);
+    if always && section.word("missing_key").is_some_and(|rule| rule != "reject") {
+        let place = section.place_of("missing_key");
+        problems
+            .add(place, format!("with `key: {word}` no event lacks its key"))
+            .help("take it out");
     }
 }

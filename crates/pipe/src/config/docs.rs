@@ -60,7 +60,9 @@ fn collect(table: &'static Table, found: &mut Vec<&'static Table>) {
 
 fn below(kind: &Kind, found: &mut Vec<&'static Table>) {
     match kind {
-        Kind::Map(table) | Kind::MapOr(table, _) | Kind::OneOf(table) => collect(table, found),
+        Kind::Map(table) | Kind::MapOr(table, _) | Kind::OneOf(table) | Kind::KeyPart(table) => {
+            collect(table, found);
+        }
         Kind::List { of, .. } | Kind::ByType { of, .. } => below(of, found),
         _ => {}
     }
@@ -84,6 +86,12 @@ fn section(table: &Table, page: &mut String) {
         );
     }
     words(table, page);
+    if table.keys.iter().any(|key| matches!(key.kind, Kind::List { of: Kind::KeyPart(_), .. })) {
+        page.push_str("\nWords of `key`; each stands alone:\n\n");
+        for (word, doc) in super::key::KEY_WORDS {
+            let _ = writeln!(page, "- `{word}`: {doc}");
+        }
+    }
     let later: Vec<String> = table
         .keys
         .iter()
@@ -151,6 +159,19 @@ fn value(kind: &Kind) -> String {
         Kind::FieldName => "name of a field".to_owned(),
         Kind::LocalPath => "path".to_owned(),
         Kind::FieldPath => "field path".to_owned(),
+        Kind::KeyPart(table) => {
+            let words: Vec<String> =
+                super::key::KEY_WORDS.iter().map(|(word, _)| format!("`{word}`")).collect();
+            format!(
+                "field path, {}, or map: [`{}`](#{})",
+                words.join(", "),
+                table.path,
+                anchor(table)
+            )
+        }
+        Kind::Window { min, max } => {
+            format!("`forever`, or duration, {} to {}", show_duration(*min), show_duration(*max))
+        }
         Kind::Flag => "`true` or `false`".to_owned(),
         Kind::Count { min, max } => format!("number, {min} to {max}"),
         Kind::Size { min, max } => format!("size, {} to {}", show_size(*min), show_size(*max)),

@@ -22,6 +22,7 @@ mod delivery;
 mod docs;
 mod enrich;
 mod envelope;
+mod key;
 mod keys;
 mod limits;
 mod pattern;
@@ -56,6 +57,7 @@ pub use self::delivery::{
 };
 pub use self::docs::docs_markdown;
 pub use self::envelope::{EnvelopeConfig, EnvelopeTime, ValidateConfig};
+pub use self::key::{DedupKey, KeyPart, NotAKeyPart};
 pub use self::limits::{BatchConfig, LimitsConfig, RejectedConfig};
 pub use self::pipe::PipeConfig;
 pub use self::problem::{ConfigError, ConfigErrors};

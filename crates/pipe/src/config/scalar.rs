@@ -5,6 +5,7 @@ use std::time::Duration;
 use event::path::FieldPath;
 
 use super::check::{At, shorten};
+use super::key::{KEY_WORDS, KeyPart};
 use super::place::Place;
 use super::problem::Problems;
 use super::section::Value;
@@ -29,6 +30,10 @@ pub(crate) fn wanted(kind: &Kind) -> &'static str {
         Kind::FieldName => "the name of a field",
         Kind::LocalPath => "a path",
         Kind::FieldPath => "a field path like `$.user.id`",
+        Kind::KeyPart(_) => {
+            "a field path like `$.user.id`, or one of `body`, `raw_body`, `broker_id`"
+        }
+        Kind::Window { .. } => "a duration like `10m`, or `forever`",
         Kind::Flag => "`true` or `false`",
         Kind::Count { .. } => "a whole number",
         Kind::Size { .. } => "a size like `16MiB`",
@@ -39,6 +44,13 @@ pub(crate) fn wanted(kind: &Kind) -> &'static str {
         Kind::Word(_) => "one word",
         _ => "text",
     }
+}
+
+/// Whether a text means a window without end.
+fn is_like_forever(text: &str) -> bool {
+    let text = text.trim().to_lowercase();
+    let others = ["never", "infinite", "infinity", "inf", "unlimited", "none", "always"];
+    others.contains(&text.as_str()) || suggest::nearest(&text, ["forever"]).is_some()
 }
 
 /// Checks a scalar against its kind.
@@ -61,23 +73,32 @@ pub(crate) fn value(
         Kind::FieldName => scalars.field_name(text),
         Kind::LocalPath => scalars.local_path(text),
         Kind::FieldPath => scalars.field_path(text),
+        Kind::KeyPart(_) => scalars.key_part(text),
         Kind::Flag => scalars.flag(text),
         Kind::Count { min, max } => scalars.count(text, *min, *max),
         Kind::Size { min, max } => scalars.size(text, *min, *max),
-        Kind::Duration { min, max } => match unit::duration(text.trim()) {
-            Ok(duration) if duration >= *min && duration <= *max => Value::Duration(duration),
-            Ok(_) => {
-                let bounds = [unit::show_duration(*min), unit::show_duration(*max)];
-                scalars.out_of_bounds(text, bounds)
+        Kind::Window { .. } if text == "forever" => Value::Duration(Duration::MAX),
+        Kind::Duration { min, max } | Kind::Window { min, max } => {
+            match unit::duration(text.trim()) {
+                Ok(duration) if duration >= *min && duration <= *max => Value::Duration(duration),
+                Ok(_) => {
+                    let bounds = [unit::show_duration(*min), unit::show_duration(*max)];
+                    scalars.out_of_bounds(text, bounds)
+                }
+                Err(_) if matches!(kind, Kind::Window { .. }) && is_like_forever(text) => {
+                    let message = format!("`{}` isn't a duration", shorten(text));
+                    scalars.wrong(message).help("did you mean `forever`?");
+                    Value::Bad
+                }
+                Err(_) if text == "forever" => {
+                    let message = format!("`{}` must end some time", at.name);
+                    let most = unit::show_duration(*max);
+                    scalars.wrong(message).help(format!("the most is `{most}`"));
+                    Value::Bad
+                }
+                Err(problem) => scalars.wrong_unit(problem),
             }
-            Err(_) if text == "forever" => {
-                let message = format!("`{}: forever` isn't built yet", at.name);
-                let most = unit::show_duration(*max);
-                scalars.wrong(message).help(format!("the most is `{most}`"));
-                Value::Bad
-            }
-            Err(problem) => scalars.wrong_unit(problem),
-        },
+        }
         Kind::Word(words) => scalars.word(text, words),
         _ => Value::Bad,
     }
@@ -223,6 +244,25 @@ impl Reading<'_, '_> {
                 problem.help(hint);
                 Value::Bad
             }
+        }
+    }
+
+    /// A field path, or one of the words that are a key of their own.
+    fn key_part(&mut self, text: &str) -> Value {
+        if let Some(word) = KeyPart::word(text) {
+            return Value::KeyPart(word);
+        }
+        let words = KEY_WORDS.iter().map(|(word, _)| *word);
+        if !text.starts_with(['$', '.', '/'])
+            && let Some(nearest) = suggest::nearest(text, words)
+        {
+            let message = format!("`{}` isn't a field path", shorten(text));
+            self.wrong(message).help(format!("did you mean `{nearest}`, or `$.{text}`?"));
+            return Value::Bad;
+        }
+        match self.field_path(text) {
+            Value::Path(path) => Value::KeyPart(KeyPart::Path(path)),
+            other => other,
         }
     }
 

@@ -155,6 +155,22 @@ fn kind(kind: &Kind, defs: &mut Map<String, Value>) -> Value {
                 "description": format!("From {} to {}.", show_size(*min), show_size(*max)),
             }),
         ]),
+        Kind::KeyPart(inner) => {
+            let words = super::key::KEY_WORDS
+                .map(|(word, doc)| json!({ "const": word, "description": doc }));
+            let map = reference(inner.path, defs, |defs| table(inner, defs));
+            let mut ways = vec![json!({ "$ref": "#/$defs/field_path" }), map];
+            ways.extend(words);
+            json!({ "anyOf": ways })
+        }
+        Kind::Window { min, max } => or_variable([
+            json!({ "const": "forever", "description": "Without end." }),
+            json!({
+                "type": "string",
+                "pattern": "^([0-9]+(d|h|ms|m|s|us|ns))+$",
+                "description": format!("From {} to {}.", show_duration(*min), show_duration(*max)),
+            }),
+        ]),
         Kind::Duration { min, max } => or_variable([json!({
             "type": "string",
             "pattern": "^([0-9]+(d|h|ms|m|s|us|ns))+$",

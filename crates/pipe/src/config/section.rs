@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use event::path::FieldPath;
 
+use super::key::KeyPart;
 use super::place::Place;
 use super::table::{Key, Table};
 use super::yaml::Node;
@@ -36,13 +37,15 @@ pub(crate) enum Value {
     Range(Duration, Duration),
     /// A path to a field.
     Path(FieldPath),
+    /// A part of a key.
+    KeyPart(KeyPart),
     /// One of the words that the table lists.
     Word(&'static str),
     /// A list.
     List(Vec<Checked>),
     /// A map with the keys of a table.
     Section(Section),
-    /// Values by event type (`prefix*` or name), or by header, with the place of each name.
+    /// Values by event type or pattern of types, or by header, with the place of each name.
     ByType(Vec<(String, Place, Checked)>),
     /// As it was written.
     Node(Node),
@@ -233,6 +236,7 @@ impl Value {
                 write!(out, "{}ns..{}ns;", least.as_nanos(), most.as_nanos())
             }
             Value::Path(path) => write!(out, "{path};"),
+            Value::KeyPart(part) => write!(out, "{part};"),
             Value::Word(word) => write!(out, "{word};"),
             Value::List(items) => {
                 out.push('[');

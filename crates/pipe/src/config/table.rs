@@ -126,6 +126,9 @@ pub(crate) enum Kind {
     LocalPath,
     /// A path to a field of the event, like `$.a.b[0]`.
     FieldPath,
+    /// A part of a key: a path to a field, a word of [`super::key::KEY_WORDS`], or a map with the
+    /// keys of a table.
+    KeyPart(&'static Table),
     /// `true` or `false`.
     Flag,
     /// A whole number.
@@ -147,6 +150,13 @@ pub(crate) enum Kind {
         /// Least.
         min: Duration,
         /// Most.
+        max: Duration,
+    },
+    /// A length of time, or `forever`, which is [`Duration::MAX`].
+    Window {
+        /// Least.
+        min: Duration,
+        /// Most but for `forever`.
         max: Duration,
     },
     /// Two lengths of time, `200ms..30s`; one alone stands for both.
@@ -194,7 +204,7 @@ pub(crate) enum Kind {
         /// A text of so many characters may stand in place of the list.
         or_text: Option<usize>,
     },
-    /// A map from event types (`name` or `prefix*`) to values.
+    /// A map from event types (a name, or one with `*` for any characters) to values.
     ByType {
         /// What it holds.
         of: &'static Kind,

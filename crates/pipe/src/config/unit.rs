@@ -199,6 +199,9 @@ pub(crate) fn size(text: &str) -> Result<u64, UnitProblem> {
 
 /// A duration as one would write it.
 pub(crate) fn show_duration(duration: Duration) -> String {
+    if duration == Duration::MAX {
+        return "forever".to_owned();
+    }
     let mut nanos = duration.as_nanos();
     if nanos == 0 {
         return "0s".to_owned();

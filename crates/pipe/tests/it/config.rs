@@ -12,9 +12,10 @@ use std::time::Duration;
 
 use event::Outcome;
 use pipe::config::{
-    ClockChoice, Compression, ConfigErrors, DecodeStep, Endpoint, FilePattern, Given,
-    KinesisSourceConfig, LakeTime, Late, Partition, PipeConfig, SinkKind, SourceConfig,
-    StreamStart, TimeFormat, TransformConfig, TypePattern, docs_markdown, load, schema,
+    ClockChoice, Compression, ConfigErrors, DecodeStep, DedupKey, Endpoint, FilePattern, Given,
+    KeyPart, KinesisSourceConfig, LakeTime, Late, MissingKey, OnOtherBody, Partition, PipeConfig,
+    SinkKind, SourceConfig, StreamStart, TimeFormat, TransformConfig, TypePattern, docs_markdown,
+    load, schema,
 };
 
 const FOLDER: &str = "tests/it/config/";
@@ -164,7 +165,7 @@ fn a_pipe_with_everything_that_is_built() {
     let pattern = r#"{"event_name":[{"prefix":"game:"}],"level":[1,2.5,null,true,"3"]}"#;
     assert_eq!(pipe.filter.unwrap().to_string(), pattern);
     let dedup = pipe.dedup.unwrap();
-    assert_eq!(dedup.key.len(), 2);
+    assert_eq!(dedup.key.fields(), 2);
     assert_eq!(dedup.window, Duration::from_secs(300), "from the environment");
     assert_eq!(
         dedup.windows,
@@ -241,6 +242,57 @@ fn brokers_tables_tests_and_alarms_are_read() {
     );
     assert_eq!((test.name.as_str(), test.line), ("test 1", 10));
     assert_eq!(test.outcomes, [(Outcome::Delivered, 2), (Outcome::Rejected, 0)]);
+}
+
+#[test]
+fn keys_windows_and_rules_of_dedup_are_read() {
+    let dedup = |source: &str, rules: &str| {
+        let text = format!(
+            "pipe: app\nsource: {{ {source} }}\nenvelope: {{ type: $.type }}\n\
+             dedup: {{ {rules} }}\nsink: stdout\n"
+        );
+        one(&text).dedup.unwrap()
+    };
+    let (file, queue) = ("file: { path: a }", "sqs: { queue: q }");
+    let part = |text: &str| text.parse::<KeyPart>().unwrap();
+    for (source, key, wanted, fields) in [
+        (file, "$.a", DedupKey::Fields(vec![part("$.a")]), 1),
+        (file, "[$.a, $.b]", DedupKey::Fields(vec![part("$.a"), part("$.b")]), 2),
+        (file, "body", DedupKey::Body, 0xffff_ff01),
+        (file, "[raw_body]", DedupKey::RawBody, 0xffff_ff02),
+        (file, "broker_id", DedupKey::BrokerId, 0xffff_ff03),
+        (queue, "{ attribute: e }", DedupKey::Fields(vec![part("attribute e")]), 1),
+        (
+            queue,
+            "[{ attribute: e }, $.a]",
+            DedupKey::Fields(vec![part("attribute e"), part("$.a")]),
+            2,
+        ),
+    ] {
+        let dedup = dedup(source, &format!("key: {key}"));
+        assert_eq!((dedup.key.fields(), &dedup.key), (fields, &wanted), "{key}");
+    }
+    let rules = dedup(
+        file,
+        "key: $.a, window: forever, windows: { \"game:*:done\": forever, \"*:failed\": 1d }, \
+         refresh: true, missing_key: hash_body, on_other_body: dead_letter, memory_bytes_max: 16MiB",
+    );
+    assert_eq!(rules.window, Duration::MAX);
+    let pattern = |text: &str| TypePattern::Pattern(text.into());
+    assert_eq!(
+        rules.windows,
+        [
+            (pattern("game:*:done"), Duration::MAX),
+            (pattern("*:failed"), Duration::from_secs(86_400))
+        ]
+    );
+    assert!(rules.refresh);
+    assert_eq!(rules.missing_key, MissingKey::HashBody);
+    assert_eq!(rules.on_other_body, OnOtherBody::DeadLetter);
+    assert_eq!(rules.memory_bytes_max, 16 << 20);
+    let rules = dedup(file, "key: $.a, missing_key: pass, on_other_body: pass");
+    assert_eq!((rules.missing_key, rules.on_other_body), (MissingKey::Pass, OnOtherBody::Pass));
+    assert_eq!((rules.refresh, rules.memory_bytes_max), (false, 1 << 30));
 }
 
 #[test]
@@ -355,7 +407,10 @@ fn the_json_schema_is_one_and_agrees_with_the_checker() {
         ("/sink", serde_json::json!({ "stdout": null })),
         ("/decode", serde_json::json!(["base64", "json"])),
         ("/dedup/key", serde_json::json!(["$.a", "$['b c']"])),
+        ("/dedup/key", serde_json::json!("body")),
+        ("/dedup/key", serde_json::json!(["broker_id"])),
         ("/dedup/window", serde_json::json!("${WINDOW}")),
+        ("/dedup/window", serde_json::json!("forever")),
         ("/envelope", serde_json::json!({ "time": "$.at" })),
         ("/envelope", serde_json::json!({ "time": { "path": "$.at", "format": "epoch_millis" } })),
         ("/batch", serde_json::json!({ "bytes_max": "1MiB", "events_max": 10 })),
@@ -381,6 +436,8 @@ fn the_json_schema_is_one_and_agrees_with_the_checker() {
         ("/dedup/window", serde_json::json!("10 min")),
         ("/dedup/windw", serde_json::json!("10m")),
         ("/dedup/key", serde_json::json!("id")),
+        ("/dedup/key", serde_json::json!({ "attr": "id" })),
+        ("/dedup/lateness", serde_json::json!("forever")),
         ("/pipe", serde_json::json!("My App")),
         ("/batch", serde_json::json!({ "events_max": 0 })),
         ("/retry", serde_json::json!({ "backoff": "fast" })),

@@ -233,24 +233,26 @@ static DEDUP: Table = Table {
     keys: &[
         Key::new(
             "key",
-            one_or_list(&Kind::FieldPath, 1, 16),
-            "The field, or fields, that make two events the same, together with the event's type.",
+            one_or_list(&Kind::KeyPart(&KEY_PART), 1, 16),
+            "What makes two events the same, together with the event's type: a field or an \
+             attribute, several of them, or the whole body. See [keys](dedup.md#keys).",
         )
         .required("$.event_id"),
         Key::new(
             "scope",
             Kind::Name,
             "Pipes that name one scope share their keys: an event that comes in through both is \
-             one event. They must agree on the number of fields, `across_types`, `clock`, `late`, \
-             `lateness`, `clock_ahead_max` and `source_idle_max`.",
+             one event. They must agree on the number of fields (or the word) of `key`, and on all \
+             else but `key`, `window`, `windows` and `missing_key`.",
         )
         .default_in_words("the pipe's name"),
-        Key::new("window", millis(1, 400 * DAY_S), "How long a key is remembered.").default("1h"),
+        Key::new("window", WINDOW, "How long a key is remembered.").default("1h"),
         Key::new(
             "windows",
             Kind::ByType { of: &WINDOW, max: 1000 },
-            "Windows by envelope type: a name, or `prefix*`. The exact name wins, then the \
-             longest prefix, then `window`. Needs `envelope.type`.",
+            "Windows by envelope type: a name, or a pattern in which `*` stands for any \
+             characters. The exact name wins, then the pattern with most other characters, then \
+             `window`. Needs `envelope.type`. See [windows](dedup.md#windows).",
         ),
         Key::new(
             "across_types",
@@ -267,6 +269,8 @@ static DEDUP: Table = Table {
         )
         .default("10m"),
         Key::new("late", Kind::Word(LATES), "What becomes of a later one.").default("reject"),
+        Key::new("refresh", Kind::Flag, "Whether a duplicate starts the window of its key anew.")
+            .default("false"),
         Key::new("missing_key", Kind::Word(MISSING_KEYS), "What becomes of an event without key.")
             .default("reject"),
         Key::new(
@@ -295,13 +299,25 @@ static DEDUP: Table = Table {
         )
         .default("1m"),
         Key::later("store", "take it out: keys are kept in the data folder"),
-        Key::later("refresh", "take it out: a duplicate doesn't prolong its key's window"),
-        Key::later("memory_bytes_max", "take it out: keys of living windows are in memory so far"),
+        Key::new(
+            "memory_bytes_max",
+            Kind::Size { min: 16 * MIB, max: TIB },
+            "What the keys of the scope may take in memory.",
+        )
+        .default("1GiB"),
     ],
     exactly_one_of: &[],
 };
 
-const WINDOW: Kind = millis(1, 400 * DAY_S);
+const WINDOW: Kind =
+    Kind::Window { min: Duration::from_millis(1), max: Duration::from_secs(400 * DAY_S) };
+
+static KEY_PART: Table = Table {
+    path: "dedup.key[]",
+    doc: "An attribute of the message. Of a queue's messages: those that were sent along.",
+    keys: &[Key::new("attribute", Kind::Text { chars_max: 256 }, "Its name.").required("event_id")],
+    exactly_one_of: &[],
+};
 
 const CLOCKS: &[Word] = &[
     Word::new("received", "when Onceflow received it; never runs backwards"),
@@ -330,14 +346,14 @@ const DUPLICATES_OF_DEAD: &[Word] = &[
 
 const MISSING_KEYS: &[Word] = &[
     Word::new("reject", "it goes to the rejected file"),
-    Word::later("pass", "`reject` keeps the event whole in the rejected file"),
-    Word::later("hash_body", "`reject` keeps the event whole in the rejected file"),
+    Word::new("pass", "it is delivered without dedup, and marked"),
+    Word::new("hash_body", "the whole body is its key, as with `key: body`"),
 ];
 
 const OTHER_BODIES: &[Word] = &[
-    Word::new("drop", "it is a duplicate like any other"),
-    Word::later("pass", "put the field that differs into `key`, then both are delivered"),
-    Word::later("dead_letter", "put the field that differs into `key`, then both are delivered"),
+    Word::new("drop", "it is a duplicate like any other, counted apart"),
+    Word::new("pass", "it is delivered, and marked as an update; its own repeats are duplicates"),
+    Word::new("dead_letter", "it is a dead letter"),
 ];
 
 static TRANSFORM: Table = Table {
