@@ -5,7 +5,7 @@ use std::io::Write as _;
 use event::path::FieldPath;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use pipe::config::{Given, PipeConfig};
+use pipe::config::{DedupKey, Given, PipeConfig};
 use pipe::stage::decode::DecodeStep;
 use pipe::stage::time::TimeFormat;
 use serde_json::{Value, json};
@@ -30,6 +30,16 @@ impl Made {
         if config.decode.contains(&DecodeStep::Zstd) {
             return Err(Failure::usage(format!(
                 "pipe {}: events behind zstd can't be made; record some and give them with --events",
+                config.pipe
+            )));
+        }
+        let of_payload = |key: &DedupKey| {
+            matches!(key, DedupKey::Fields(_)) && key.paths().len() == key.parts().len()
+        };
+        if config.dedup.as_ref().is_some_and(|dedup| !of_payload(&dedup.key)) {
+            return Err(Failure::usage(format!(
+                "pipe {}: a proof knows events by fields of their payload, and this key is made of \
+                 something else; prove it with a `key` of fields",
                 config.pipe
             )));
         }

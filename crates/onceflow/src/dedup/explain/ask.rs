@@ -3,6 +3,7 @@
 use std::io::Read as _;
 
 use dedup::key::KeyMaker;
+use dedup::key::definition;
 use dedup::ledger::LedgerState;
 use dedup::state::ScopeState;
 use event::json::Raw;
@@ -184,20 +185,16 @@ fn scope_state(state: &LedgerState, scope: u16) -> Result<&ScopeState, Failure> 
 /// Keys of another definition are other keys.
 pub(super) fn check_definition(known: &ScopeState, config: &PipeConfig) -> Result<(), Failure> {
     let Some(dedup) = &config.dedup else { return Ok(()) };
-    if (known.fields as usize, known.across_types) == (dedup.key.len(), dedup.across_types) {
+    if (known.fields, known.across_types) == (dedup.key.fields(), dedup.across_types) {
         return Ok(());
     }
-    let words = |fields: usize, across: bool| {
-        let types = if across { "across types" } else { "and the type" };
-        format!("{fields} fields {types}")
-    };
     Err(Failure::usage(format!(
         "the keys of scope {} are made of {}, and pipe {} says {}: look with the config that the \
          data folder ran with",
         known.name,
-        words(known.fields as usize, known.across_types),
+        definition(known.fields, known.across_types),
         config.pipe,
-        words(dedup.key.len(), dedup.across_types)
+        definition(dedup.key.fields(), dedup.across_types)
     )))
 }
 
@@ -206,7 +203,7 @@ fn words(raw: &RawExplain, config: Option<&PipeConfig>) -> Result<Vec<String>, F
     let Some(dedup) = config.and_then(|config| config.dedup.as_ref()) else {
         return Ok(raw.key.clone());
     };
-    let names: Vec<String> = dedup.key.iter().map(ToString::to_string).collect();
+    let names: Vec<String> = dedup.key.parts().iter().map(ToString::to_string).collect();
     let bare = |name: &str| name.trim_start_matches("$.").to_owned();
     let named = |word: &str| {
         let (name, value) = word.split_once('=')?;

@@ -36,13 +36,21 @@ impl Fields {
                 config.pipe
             )));
         };
+        let key = dedup.key.paths();
+        if key.len() != dedup.key.parts().len() || key.is_empty() {
+            return Err(Failure::usage(format!(
+                "the key of pipe {} isn't made of fields of the payload alone, and no other is \
+                 simulated: name fields with --key instead",
+                config.pipe
+            )));
+        }
         let pattern = config.filter.as_ref().map(|filter| {
             Pattern::compile_kind(filter, config.filter_kind)
                 .map_err(|error| Failure::usage(format!("filter: {error}")))
         });
         let time = config.envelope.time.as_ref().map(|time| (time.path.clone(), time.format));
         Ok(Fields {
-            key: dedup.key.clone(),
+            key,
             event_type: config.envelope.event_type.clone(),
             // A file has no other time than that in the event; an archive says what the clock said.
             time: time.filter(|_| dedup.clock == ClockChoice::Event || is_file(config)),
