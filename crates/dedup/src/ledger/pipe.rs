@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use event::sink::{FileState, ScopeSecret, SinkIdentity, SinkState, StagedOutput};
 use event::source::SourceState;
-use event::{Batch, BatchNumber, Event, Fate, Marks};
+use event::{Batch, BatchNumber, Death, Event, Fate, Marks};
 
 use super::core::{Core, PendingRecord};
 use super::declare::Declared;
@@ -20,10 +20,13 @@ use crate::error::LedgerError;
 use crate::key::definition;
 use crate::record::{BatchHead, BatchRecord, FilesRecord, Record, Scratch};
 use crate::scope::{
-    CommittedBy, CommittedKey, KeyState, PipeId, Reserved, Scope, SourceId, Superseding, mask,
+    CommittedBy, CommittedKey, KeyState, OTHER_BODY, PipeId, Reserved, Scope, SourceId,
+    Superseding, mask,
 };
 use crate::sightings::{self, Encoded, TypeNames};
-use crate::state::{Letter, LetterKey, LetterOp, ParkedEvent, PipeState, ScopeState, SinkRecord};
+use crate::state::{
+    DedupCounts, Letter, LetterKey, LetterOp, ParkedEvent, PipeState, ScopeState, SinkRecord,
+};
 
 /// Of the encoding of the keys that the scope's definition names.
 const KEY_ENCODING: u32 = 1;
@@ -420,6 +423,7 @@ impl PipeLedger {
             staged,
             counters: settlement.counters.clone(),
             letters,
+            dedup_counts: dedup_counts(settlement.batch),
         })
     }
 
@@ -567,6 +571,29 @@ fn committed(event: &Event) -> CommittedKey {
         state: KeyState::Delivered,
         by: CommittedBy::default(),
     }
+}
+
+/// What is counted of the events that a batch settles, beside their outcomes.
+fn dedup_counts(batch: &Batch) -> DedupCounts {
+    let mut counts = DedupCounts::default();
+    let odd = Marks::UPDATE.with(Marks::NO_KEY);
+    for event in batch.events.iter().filter(|event| event.marks.without(odd) != event.marks) {
+        if matches!(event.fate, Fate::Deliver | Fate::Dead(_)) {
+            counts.other_body += u64::from(event.marks.has(Marks::UPDATE));
+            counts.no_key += u64::from(event.marks.has(Marks::NO_KEY));
+        }
+    }
+    for one in &batch.duplicates {
+        // One that left the batch since comes again.
+        let event = batch.events.get(one.event as usize);
+        if event.is_some_and(|event| event.fate == Fate::Duplicate) {
+            counts.other_body += u64::from(one.other_body);
+            counts.refreshed += u64::from(one.refreshes);
+        }
+    }
+    let of_body = |death: &&Death| (death.stage, death.class.as_str()) == ("dedup", OTHER_BODY);
+    counts.other_body += batch.deaths.iter().filter(of_body).count() as u64;
+    counts
 }
 
 /// The keys of duplicates that start their key's window anew.

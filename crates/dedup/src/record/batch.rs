@@ -11,7 +11,7 @@ use super::keys::{self, Scratch};
 use super::{BATCH, ImportRecord, OnDisk, VERSION};
 use crate::ledger::{CounterChange, MessageIdChange, ParkedChange, PositionChange};
 use crate::scope::{CommittedBy, CommittedKey};
-use crate::state::LetterOp;
+use crate::state::{DedupCounts, LetterOp};
 
 /// What a batch's record says, apart from its keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,6 +44,8 @@ pub(crate) struct BatchHead {
     pub(crate) counters: CounterChange,
     /// Dead letters.
     pub(crate) letters: Vec<LetterOp>,
+    /// What is counted beside outcomes.
+    pub(crate) dedup_counts: DedupCounts,
 }
 
 impl BatchHead {
@@ -62,9 +64,14 @@ impl BatchHead {
             output.put(out);
         });
         // Left out where there are none, so that records without them read as they always did.
-        self.counters.put_before(out, !self.letters.is_empty());
-        if !self.letters.is_empty() {
+        let counts = self.dedup_counts.as_list();
+        let has_letters = !self.letters.is_empty() || !counts.is_empty();
+        self.counters.put_before(out, has_letters);
+        if has_letters {
             put_list(out, self.letters.iter(), |out, op| op.put(out));
+        }
+        if !counts.is_empty() {
+            put_list(out, counts.iter(), |out, count| put_u64(out, *count));
         }
     }
 
@@ -84,6 +91,10 @@ impl BatchHead {
             staged: cursor.list(|cursor| Ok((cursor.u16()?, StagedOutput::take(cursor)?)))?,
             counters: CounterChange::take(cursor)?,
             letters: if cursor.is_at_end() { Vec::new() } else { cursor.list(OnDisk::take)? },
+            dedup_counts: match cursor.is_at_end() {
+                true => DedupCounts::default(),
+                false => DedupCounts::of_list(&cursor.list::<_, Vec<u64>>(Cursor::u64)?),
+            },
         })
     }
 }
@@ -217,12 +228,15 @@ pub(crate) mod tests {
             staged in prop::collection::vec((any::<u16>(), files::tests::any_output()), 0..3),
             counters in counters::tests::any_change(),
             letters in prop::collection::vec(letters::tests::any_op(), 0..3),
+            (other_body, no_key, refreshed) in (0..2_u64, 0..2_u64, 0..2_u64),
         ) -> BatchHead {
+            let dedup_counts = DedupCounts { other_body, no_key, refreshed };
             let published =
                 published.into_iter().map(|(sink, number)| (sink, BatchNumber(number))).collect();
             BatchHead {
                 pipe, source, scope, number: BatchNumber(number), keys: 0, recorded_max_ms,
                 watermark_ms, published, positions, message_ids, parked, staged, counters, letters,
+                dedup_counts,
             }
         }
     }

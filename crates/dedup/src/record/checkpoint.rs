@@ -10,8 +10,8 @@ use super::key_part::{put_clock, put_paths, take_clock, take_paths};
 use super::{BatchHead, OnDisk};
 use crate::scope::DedupClock;
 use crate::state::{
-    LedgerState, Letter, MinuteBucket, PipeState, PreparedBatch, PreviousDefinition, ScopeState,
-    SharedState, SourceCounters,
+    DedupCounts, LedgerState, Letter, MinuteBucket, PipeState, PreparedBatch, PreviousDefinition,
+    ScopeState, SharedState, SourceCounters,
 };
 
 /// A checkpoint.
@@ -58,6 +58,7 @@ impl OnDisk for CheckpointRecord {
         let runs = cursor.list(OnDisk::take)?;
         take_later_parts(cursor, &mut scopes, &mut pipes, &mut sources)?;
         take_keys_made(cursor, &mut scopes, &mut pipes)?;
+        take_dedup_counts(cursor, &mut pipes)?;
         let state = LedgerState {
             ledger_id,
             epoch,
@@ -74,8 +75,9 @@ impl OnDisk for CheckpointRecord {
 
 /// What later versions added: what expired, of the sources that lost something; the open letters,
 /// of pipes that have some; the minutes that don't balance, of sources that have some; the batches
-/// that are prepared, of pipes that have some; the stores that scopes are in; and how keys are
-/// made, were made, and came in otherwise, of scopes and pipes that know. A part is left out where
+/// that are prepared, of pipes that have some; the stores that scopes are in; how keys are made, were
+/// made, and came in otherwise, of scopes and pipes that know; and what is counted beside
+/// outcomes, of pipes that have some. A part is left out where
 /// it and all after it have nothing to say, so that records without it read as they always did.
 fn put_later_parts(out: &mut Vec<u8>, state: &LedgerState) {
     let sources = || state.sources.iter().enumerate();
@@ -88,6 +90,13 @@ fn put_later_parts(out: &mut Vec<u8>, state: &LedgerState) {
     let scopes = state.scopes.iter().enumerate();
     let shared: Vec<_> =
         scopes.filter_map(|(n, scope)| scope.shared.as_ref().map(|shared| (n, shared))).collect();
+    let counted: Vec<_> = state
+        .pipes
+        .iter()
+        .map(|pipe| pipe.dedup_counts.as_list())
+        .enumerate()
+        .filter(|(_, counts)| !counts.is_empty())
+        .collect();
     let said = [
         &lossy.is_empty(),
         &dead.is_empty(),
@@ -95,6 +104,7 @@ fn put_later_parts(out: &mut Vec<u8>, state: &LedgerState) {
         &prepared.is_empty(),
         &shared.is_empty(),
         &!says_how_keys_are_made(state),
+        &counted.is_empty(),
     ];
     let parts = said.iter().rposition(|is_empty| !**is_empty).map_or(0, |last| last + 1);
     if parts >= 1 {
@@ -135,6 +145,12 @@ fn put_later_parts(out: &mut Vec<u8>, state: &LedgerState) {
     }
     if parts >= 6 {
         put_keys_made(out, state);
+    }
+    if parts >= 7 {
+        put_list(out, counted.into_iter(), |out, (number, counts)| {
+            put_u64(out, number as u64);
+            put_list(out, counts.iter(), |out, count| put_u64(out, *count));
+        });
     }
 }
 
@@ -187,6 +203,20 @@ fn take_keys_made(
     for (number, paths) in paths {
         let missing = cursor.missing("pipe with a key");
         pipes.get_mut(usize::from(number)).ok_or(missing)?.key_paths = paths;
+    }
+    Ok(())
+}
+
+fn take_dedup_counts(cursor: &mut Cursor<'_>, pipes: &mut [PipeState]) -> Decoded<()> {
+    if cursor.is_at_end() {
+        return Ok(());
+    }
+    let counted: Vec<(u16, Vec<u64>)> =
+        cursor.list(|cursor| Ok((cursor.u16()?, cursor.list(Cursor::u64)?)))?;
+    for (number, counts) in counted {
+        let missing = cursor.missing("pipe with counts");
+        let pipe = pipes.get_mut(usize::from(number)).ok_or(missing)?;
+        pipe.dedup_counts = DedupCounts::of_list(&counts);
     }
     Ok(())
 }
@@ -312,6 +342,7 @@ mod tests {
             prepared in prop::collection::vec(any_head(), 0..2),
             shared in prop::option::of(any_shared()),
             made in prop::option::of(any_key_part()),
+            (other_body, no_key, refreshed) in (0..2_u64, 0..2_u64, 0..2_u64),
         ) {
             if let Some(scope) = state.scopes.last_mut() {
                 scope.shared = shared;
@@ -323,6 +354,7 @@ mod tests {
             }
             if let Some(pipe) = state.pipes.last_mut() {
                 pipe.letters = letters;
+                pipe.dedup_counts = DedupCounts { other_body, no_key, refreshed };
                 let batch = |head| PreparedBatch {
                     position: Position(7), epoch: Epoch(2), attempt: 9, head: Box::new(head),
                 };

@@ -7,7 +7,7 @@ use event::{BatchNumber, ShardId};
 use super::cursor::{Cursor, Decoded, put_i64, put_list, put_option, put_str, put_u64};
 use super::scope::ScopeEntry;
 use super::{KeyPart, OnDisk};
-use crate::state::{ParkedEvent, PipeState};
+use crate::state::{DedupCounts, ParkedEvent, PipeState};
 
 /// A pipe was started.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,6 +104,7 @@ impl OnDisk for PipeState {
             sinks: cursor.list(OnDisk::take)?,
             types: cursor.list(OnDisk::take)?,
             // These stand at the end of a checkpoint.
+            dedup_counts: DedupCounts::default(),
             letters: BTreeMap::new(),
             prepared: Vec::new(),
             key_paths: Vec::new(),
@@ -139,6 +140,7 @@ pub(crate) mod tests {
             let committed = BatchNumber(committed);
             let parked = parked.into_iter().map(|parked| (parked.1.id, parked)).collect();
             PipeState {
+                dedup_counts: DedupCounts::default(),
                 name, source, scope, config_fingerprint, invocations, committed, positions,
                 message_ids, parked, sinks, types, letters: BTreeMap::new(), prepared: Vec::new(),
                 key_paths: Vec::new(),

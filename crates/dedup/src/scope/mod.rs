@@ -38,6 +38,7 @@ use crate::index::{Entry, Hold, Index, Spot, Windows};
 use crate::state::Letter;
 use dead::DeadKeys;
 use flights::Flights;
+pub(crate) use reserve::OTHER_BODY;
 use reserve::{Desk, Judge};
 use times::Times;
 use waiters::Waiters;

@@ -16,6 +16,9 @@ use super::{
     Superseding,
 };
 
+/// The class of a death by `on_other_body: dead_letter`.
+pub(crate) const OTHER_BODY: &str = "other_body";
+
 /// How many keys are decided between two rounds of asking memory: enough to hide the way there
 /// behind, few enough that what arrived is still in the nearest cache when it is its turn.
 const AHEAD: usize = 32;
@@ -520,7 +523,7 @@ impl Desk<'_> {
              (`on_other_body: dead_letter`)",
             found.original_ms
         );
-        batch.kill(at.index, death("other_body", message));
+        batch.kill(at.index, death(OTHER_BODY, message));
     }
 
     /// Puts an event's key into the index, in flight.

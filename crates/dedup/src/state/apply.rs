@@ -180,6 +180,7 @@ impl LedgerState {
         for (sink, output) in &head.staged {
             pipe.sink_mut(*sink)?.stage(head.number, output);
         }
+        pipe.dedup_counts.add(&head.dedup_counts);
         pipe.count_types(&head.counters, limits.types_max as usize);
         self.source_mut(head.source)?.count(head.number, &head.counters, limits);
         self.note_letters(head.pipe, &head.letters)?;

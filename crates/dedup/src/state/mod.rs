@@ -4,6 +4,7 @@
 //! record changes in it; nothing else changes it.
 
 mod apply;
+mod dedup_counts;
 mod definition;
 mod fold;
 mod letter;
@@ -12,6 +13,7 @@ mod prepared;
 mod tally;
 
 pub(crate) use apply::{Misfit, Resolved, StateLimits, Verdict};
+pub use dedup_counts::DedupCounts;
 pub use definition::{PREVIOUS_DEFINITIONS_MAX, PreviousDefinition};
 pub use event::Attempt;
 pub(crate) use letter::LetterOp;
@@ -125,6 +127,8 @@ pub struct PipeState {
     pub sinks: Vec<SinkRecord>,
     /// Outcomes by event type, in the order of [`event::Outcome::ALL`].
     pub types: BTreeMap<String, [u64; 6]>,
+    /// What is counted beside outcomes.
+    pub dedup_counts: DedupCounts,
     /// Its open dead letters, by id.
     pub letters: BTreeMap<u128, Letter>,
     /// Batches that are ready, in order: whether they count, the store says.

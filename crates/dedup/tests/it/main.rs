@@ -20,6 +20,7 @@ mod ledger_memory;
 mod ledger_parked;
 mod ledger_records;
 mod ledger_restart;
+mod ledger_rules;
 mod ledger_sink;
 mod ledger_storage;
 mod ledger_threads;

@@ -1,6 +1,7 @@
 //! Pipes on the embedded broker: ledger, broker and spool on one simulated disk.
 
 mod expiry;
+mod keys;
 mod sinks;
 mod sources;
 mod sweep;
