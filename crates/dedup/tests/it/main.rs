@@ -9,6 +9,8 @@
 
 #[cfg(feature = "dynamodb")]
 mod dynamodb_kit;
+#[cfg(feature = "dynamodb")]
+mod dynamodb_proxy;
 mod ledger_counters;
 mod ledger_crash;
 mod ledger_dead;
@@ -37,6 +39,12 @@ mod scope_model;
 mod sightings;
 #[cfg(feature = "dynamodb")]
 mod store_dynamodb;
+#[cfg(feature = "dynamodb")]
+mod store_dynamodb_faults;
+#[cfg(feature = "dynamodb")]
+mod store_dynamodb_server;
+#[cfg(feature = "dynamodb")]
+mod store_dynamodb_table;
 mod store_memory;
 mod store_redis;
 mod store_suite;

@@ -71,6 +71,7 @@ impl Core {
         let scope = self.scope()?;
         let patience = Arc::new(self.calls.patience());
         let expiry = Expiry::of_record(asked, self.calls.time.now_ms(), self.margin_ms);
+        let was_opened = self.known().opened(&batch).is_some();
         let opened = self.open_record(&patience, &scope, batch, lease_ms, expiry).await;
         if let Err(error) = opened {
             if error.fault == StoreFault::NotOpen {
@@ -80,6 +81,10 @@ impl Core {
         }
         let keys = self.reserve_keys(&patience, &scope, batch, asked);
         let (checked, answers) = tokio::join!(self.check_scope(&patience, &scope), keys);
+        if checked.as_ref().is_err_and(|error| error.fault == StoreFault::Lost) && !was_opened {
+            // Nothing was ever promised to it, so it may ask again after the next join.
+            self.known().close(&batch);
+        }
         checked?;
         answers
     }
