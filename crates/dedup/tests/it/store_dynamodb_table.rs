@@ -236,3 +236,53 @@ fn dynamodb_write_units_a_key() {
     two.reserve(batch(2, 1), LONG_MS, &keys).unwrap();
     assert!(two.consumed().read_units - before.read_units <= 1.0);
 }
+
+/// A value of the fixture: as in DynamoDB's JSON, but for bytes in hexadecimal.
+fn value(value: &serde_json::Value) -> AttributeValue {
+    let (kind, value) = value.as_object().unwrap().iter().next().unwrap();
+    match kind.as_str() {
+        "N" => AttributeValue::N(value.as_str().unwrap().into()),
+        "S" => AttributeValue::S(value.as_str().unwrap().into()),
+        "BOOL" => AttributeValue::Bool(value.as_bool().unwrap()),
+        "B" => {
+            let digits = value.as_str().unwrap().as_bytes().chunks(2);
+            let byte = |two: &[u8]| u8::from_str_radix(str::from_utf8(two).unwrap(), 16).unwrap();
+            AttributeValue::B(digits.map(byte).collect::<Vec<u8>>().into())
+        }
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn dynamodb_the_frozen_items_of_version_1_mean_what_they_meant() {
+    let Some(database) = database("frozen") else { return };
+    make_table(&database, "pk", ScalarAttributeType::B);
+    let frozen: Vec<HashMap<String, serde_json::Value>> =
+        serde_json::from_str(include_str!("../fixtures/v1/dynamodb.json")).unwrap();
+    for item in frozen {
+        let item: Item = item.iter().map(|(name, it)| (name.clone(), value(it))).collect();
+        change(&database, &item, &[]);
+    }
+    let store = DynamoStore::connect(database.options()).unwrap();
+    let scope = SharedScope { secret: [1; 16], ..scope() };
+    let joined = store.join(&scope).unwrap();
+    assert_eq!(joined.secret, [7; 16]);
+    assert_eq!(joined.incarnation, 0x0102_0304_0506_0708_090a_0b0c_0d0e_0f10);
+    let asked: Vec<_> = (1..=7).map(|key| ask(key, 1_005, 1)).collect();
+    let of = |recorded_ms, window_ms, body_hash| {
+        Answer::Duplicate { recorded_ms, window_ms, body_hash }
+    };
+    let busy = Answer::Busy { by: batch(1, 9), lease_left_ms: 600_000 };
+    let answers = store.reserve(batch(2, 1), LONG_MS, &asked).unwrap();
+    // Committed; held by a committed batch, an aborted one, an open one; let go of; two entries;
+    // held by a batch without a record.
+    assert_eq!(answers[..3], [of(1_000, 60_000, 5), of(1_000, 60_000, 6), Answer::Reserved]);
+    assert_eq!(answers[3..5], [busy, Answer::Reserved]);
+    // Both reach it, either may be named.
+    assert!(
+        [of(1_000, 10, 9), of(5_000, FOREVER_MS, 10)].contains(&answers[5]),
+        "{:?}",
+        answers[5]
+    );
+    assert_eq!(answers[6], Answer::Reserved);
+}
