@@ -44,6 +44,8 @@ mod store_dynamodb_faults;
 #[cfg(feature = "dynamodb")]
 mod store_dynamodb_server;
 #[cfg(feature = "dynamodb")]
+mod store_dynamodb_suite;
+#[cfg(feature = "dynamodb")]
 mod store_dynamodb_table;
 mod store_memory;
 mod store_redis;

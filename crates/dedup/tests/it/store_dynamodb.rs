@@ -229,11 +229,12 @@ fn dynamodb_ten_thousand_keys_in_one_call() {
     keys.extend_from_within(..50);
     let answers = one.reserve(batch(1, 1), LONG_MS, &keys).unwrap();
     assert!(answers.len() == 10_050 && answers.iter().all(|it| *it == Answer::Reserved));
-    let answers = two.reserve(batch(2, 1), LONG_MS, &keys).unwrap();
+    let some = &keys[9_000..];
+    let answers = two.reserve(batch(2, 1), LONG_MS, some).unwrap();
     assert!(answers.iter().all(|answer| matches!(answer, Answer::Busy { .. })));
     one.commit(batch(1, 1)).unwrap();
-    let answers = two.reserve(batch(2, 1), LONG_MS, &keys).unwrap();
-    assert!(answers.iter().zip(&keys).all(|(answer, key)| *answer == duplicate(*key)));
+    let answers = two.reserve(batch(2, 1), LONG_MS, some).unwrap();
+    assert!(answers.iter().zip(some).all(|(answer, key)| *answer == duplicate(*key)));
 }
 
 #[test]

@@ -269,9 +269,8 @@ fn dynamodb_the_frozen_items_of_version_1_mean_what_they_meant() {
     assert_eq!(joined.secret, [7; 16]);
     assert_eq!(joined.incarnation, 0x0102_0304_0506_0708_090a_0b0c_0d0e_0f10);
     let asked: Vec<_> = (1..=7).map(|key| ask(key, 1_005, 1)).collect();
-    let of = |recorded_ms, window_ms, body_hash| {
-        Answer::Duplicate { recorded_ms, window_ms, body_hash }
-    };
+    let of =
+        |recorded_ms, window_ms, body_hash| Answer::Duplicate { recorded_ms, window_ms, body_hash };
     let busy = Answer::Busy { by: batch(1, 9), lease_left_ms: 600_000 };
     let answers = store.reserve(batch(2, 1), LONG_MS, &asked).unwrap();
     // Committed; held by a committed batch, an aborted one, an open one; let go of; two entries;
