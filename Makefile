@@ -62,7 +62,7 @@ python:
 	  else echo "python3 with venv and pip isn't there: tests that need it will be skipped by name"; fi)
 
 servers:
-	$(call phase,servers,tests/servers/dynamodb.sh "$(CACHE)")
+	$(call phase,servers,tests/servers/dynamodb.sh "$(CACHE)"; tests/servers/redis.sh)
 
 fmt:
 	$(call phase,fmt,cargo fmt --all -- --check)

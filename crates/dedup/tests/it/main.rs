@@ -49,4 +49,8 @@ mod store_dynamodb_suite;
 mod store_dynamodb_table;
 mod store_memory;
 mod store_redis;
+mod store_redis_access;
+mod store_redis_cluster;
+mod store_redis_faults;
+mod store_redis_suite;
 mod store_suite;

@@ -107,6 +107,9 @@ impl Joint {
         let at = Instant::now();
         let heads: Vec<Head> = heads.into_iter().flatten().collect();
         let seen = |head: &Head| Mutex::new(Seen { at, server_ms: head.server_ms });
+        // Doublings that are under way are carried on with: who began them may be dead.
+        let moving = (0..).zip(&heads).filter(|(_, head)| head.shard.before.is_some());
+        let moving = moving.map(|(shard, _)| (shard, 0)).collect();
         Self {
             names,
             incarnation: record.incarnation,
@@ -115,7 +118,7 @@ impl Joint {
             shards: heads.into_iter().map(|head| Mutex::new(head.shard)).collect(),
             fills: (0..SHARDS).map(|_| Mutex::default()).collect(),
             opened: Mutex::default(),
-            moving: Mutex::default(),
+            moving: Mutex::new(moving),
         }
     }
 
