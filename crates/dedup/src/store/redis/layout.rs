@@ -53,6 +53,9 @@ pub(super) fn place(key: u128, bits: u32) -> u64 {
     ((key << SHARD_BITS) >> (128 - bits)) as u64
 }
 
+/// Untils are multiples of this, so that a place's expiry seldom changes; s.
+const UNTIL_STEP_S: i64 = 256;
+
 /// Until when a key is to be kept, by the server's clock; seconds since the Unix epoch. A recorded
 /// time in the future counts up to the margin, so that a wrong one doesn't stay for ever.
 pub(super) fn until_s(asked: &Asked, now_ms: i64, margin_ms: i64) -> u32 {
@@ -61,7 +64,8 @@ pub(super) fn until_s(asked: &Asked, now_ms: i64, margin_ms: i64) -> u32 {
     }
     let from = asked.recorded_ms.clamp(now_ms, now_ms.saturating_add(margin_ms));
     let until = from.saturating_add(asked.window_ms.max(0)).saturating_add(margin_ms);
-    u32::try_from(until / 1000 + 1).unwrap_or(UNTIL_FOREVER_S)
+    let steps = until / 1000 / UNTIL_STEP_S + 1;
+    u32::try_from(steps.saturating_mul(UNTIL_STEP_S)).unwrap_or(UNTIL_FOREVER_S)
 }
 
 fn window(window_ms: i64) -> u64 {
@@ -243,13 +247,13 @@ mod tests {
     #[test]
     fn keys_are_kept_for_window_and_margin_from_when_they_are_written() {
         let asked = |recorded_ms, window_ms| Asked { key: 0, recorded_ms, window_ms, body_hash: 0 };
-        assert_eq!(until_s(&asked(1_000_000, 600_000), 1_000_000, 60_000), 1_661);
+        assert_eq!(until_s(&asked(1_000_000, 600_000), 1_000_000, 60_000), 1_792);
         // An hour behind: from now on.
-        assert_eq!(until_s(&asked(-2_600_000, 600_000), 1_000_000, 60_000), 1_661);
+        assert_eq!(until_s(&asked(-2_600_000, 600_000), 1_000_000, 60_000), 1_792);
         // Years ahead: at most the margin.
-        assert_eq!(until_s(&asked(i64::MAX, 600_000), 1_000_000, 60_000), 1_721);
+        assert_eq!(until_s(&asked(i64::MAX, 600_000), 1_000_000, 60_000), 1_792);
         assert_eq!(until_s(&asked(0, FOREVER_MS), 1_000_000, 60_000), UNTIL_FOREVER_S);
-        assert_eq!(until_s(&asked(0, 1 << 39), 1_700_000_000_000, 0), 2_249_755_814);
+        assert_eq!(until_s(&asked(0, 1 << 39), 1_700_000_000_000, 0), 2_249_755_904);
     }
 
     proptest! {

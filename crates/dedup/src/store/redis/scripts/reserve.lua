@@ -65,20 +65,30 @@ local function meet(body, at, field, ask)
   return verdict, body
 end
 
+local keys, args = KEYS, ARGV
+local bodies = call('MGET', unpack(keys, 2, 1 + places))
+local befores = doubling and call('MGET', unpack(keys, 2 + places, 1 + 2 * places))
+-- Untils are coarse, so that most records bring the one that was seen last.
+local seen, seen_s, named = '', 0
+local said = 0
+
 for j = 1, places do
-  local place, asks = KEYS[1 + j], ARGV[5 + j]
-  local body = call('GET', place) or '\0\0\0\0'
-  local before = doubling and call('GET', KEYS[1 + places + j])
-  local top, wrote = nil, false
+  local asks, stored = args[5 + j], bodies[j]
+  local before = befores and befores[j]
+  local body = stored or '\0\0\0\0'
+  local top, wrote
   for i = 1, #asks, 39 do
-    local field, verdict = sub(asks, i, i + 13), nil
-    local at = find(body, field, 5, true)
-    if at then verdict, body = meet(body, at, field, sub(asks, i, i + 38)) end
-    if before and (not verdict or byte(verdict, 1) == 50) then
-      at = find(before, field, 5, true)
-      local there
-      if at then there = meet(before, at, field, sub(asks, i, i + 38)) end
-      verdict = there or verdict
+    local verdict
+    if stored or wrote or before then
+      local field = sub(asks, i, i + 13)
+      local at = find(body, field, 5, true)
+      if at then verdict, body = meet(body, at, field, sub(asks, i, i + 38)) end
+      if before and (not verdict or byte(verdict, 1) == 50) then
+        at = find(before, field, 5, true)
+        local there
+        if at then there = meet(before, at, field, sub(asks, i, i + 38)) end
+        verdict = there or verdict
+      end
     end
     if not verdict then
       if not mine then
@@ -87,27 +97,46 @@ for j = 1, places do
         call('HSET', head, mine, ref .. struct.pack('>I4', latest), 'r' .. ref, mine)
       end
       if not wrote then
-        wrote, top = true, u32(body, 1)
+        wrote, top = true, stored and u32(body, 1) or 0
         -- What is over goes, mostly from the front.
-        while #body >= 48 and u32(body, 32) < now_s do body = '\0\0\0\0' .. sub(body, 49) end
+        if #body > 4 + 44 * 24 then
+          local from = 5
+          while from < #body and u32(body, from + 27) < now_s do from = from + 44 end
+          if from > 5 then body = sub(body, 1, 4) .. sub(body, from) end
+        end
         if #body > 4 + 44 * 96 then
-          local keep = {'\0\0\0\0'}
+          local keep = {sub(body, 1, 4)}
           for k = 5, #body, 44 do
             if u32(body, k + 27) >= now_s then keep[#keep + 1] = sub(body, k, k + 43) end
           end
           body = table.concat(keep)
         end
       end
-      local till = u32(asks, i + 27)
-      if till > top then top = till end
-      body = body .. sub(asks, i, i + 38) .. mine
+      local till = sub(asks, i + 27, i + 30)
+      if till ~= seen then
+        seen, seen_s = till, u32(till, 1)
+        named = string.format('%d000', seen_s)
+      end
+      if seen_s > top then
+        top = seen_s
+        body = till .. sub(body, 5) .. sub(asks, i, i + 38) .. mine
+      elseif #asks == 39 then
+        body = body .. asks .. mine
+      else
+        body = body .. sub(asks, i, i + 38) .. mine
+      end
       verdict = '0'
     end
-    out[#out + 1] = verdict
+    said = said + 1
+    out[said] = verdict
   end
   if wrote then
-    body = struct.pack('>I4', top) .. sub(body, 5)
-    call('SET', place, body, 'PXAT', string.format('%d000', top))
+    if not stored or top ~= u32(stored, 1) then
+      if top ~= seen_s then named, seen = string.format('%d000', top), '' end
+      call('SET', keys[1 + j], body, 'PXAT', named)
+    else
+      call('SET', keys[1 + j], body, 'KEEPTTL')
+    end
   end
   length = length + #body
 end
