@@ -12,7 +12,8 @@ pub(super) const CERTAIN: &str = "P1: what is acknowledged is published, or cert
 pub(super) const LOST: &str = "P1: when everything is done, everything is published";
 pub(super) const ONCE: &str = "P2: nothing is published twice, but what the store lost";
 pub(super) const SHADOW: &str = "P3: a duplicate's original is in a committed batch";
-pub(super) const FENCED: &str = "an aborted batch is never committed";
+pub(super) const FENCED: &str =
+    "an aborted batch is never committed, but where the store lost its record";
 pub(super) const SETTLES: &str = "everything can be settled";
 
 impl Model for Protocol {

@@ -328,6 +328,8 @@ impl Protocol {
         if state.record(id) == Record::Committed && unheard && self.forgives {
             state.unheard |= events;
         }
+        // A store that forgets an abort can't hold to it.
+        state.aborted &= !State::aborted_bit(id);
         *state.record_mut(id) = left;
     }
 }

@@ -238,7 +238,13 @@ fn an_event_that_leaves_after_a_repeated_call_shadows() {
 
 #[test]
 fn a_record_forgotten_while_a_call_is_under_way_duplicates() {
-    breaks(ONCE, flawed(Flaw::RecordForgottenWhileACallIsUnderWay, |model| model.delays = 1));
+    breaks(
+        ONCE,
+        flawed(Flaw::RecordForgottenWhileACallIsUnderWay, |model| {
+            model.delays = 1;
+            model.numbers = 1;
+        }),
+    );
 }
 
 #[test]
