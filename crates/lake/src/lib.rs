@@ -11,6 +11,7 @@
 
 pub mod compact;
 pub mod folders;
+pub mod keys;
 pub mod rows;
 pub mod sidecar;
 pub mod staging;

@@ -391,6 +391,12 @@ fn transform_context(config: &PipeConfig) -> Result<TransformContext, PipeError>
     Ok(context)
 }
 
+/// For how long keys are remembered, by type.
+#[must_use]
+pub fn windows_of(dedup: &DedupConfig) -> Windows {
+    windows(Some(dedup))
+}
+
 fn windows(dedup: Option<&DedupConfig>) -> Windows {
     let Some(dedup) = dedup else { return Windows::new(NO_WINDOW, &[]) };
     let by_type: Vec<(TypePattern, i64)> =

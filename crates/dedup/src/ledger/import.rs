@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use event::LedgerId;
+
 use super::core::Core;
 use super::lookup::Finder;
 use super::{Ledger, lock};
@@ -9,7 +11,7 @@ use crate::error::{ImportDefinition, LedgerError, OtherSecret};
 use crate::key::definition;
 use crate::record::{ImportRecord, Record, ScopeEntry, Scratch};
 use crate::scope::CommittedKey;
-use crate::state::ScopeState;
+use crate::state::{LedgerState, ScopeState};
 
 /// Keys of one record at most: as many as a large batch has.
 const KEYS_OF_RECORD: usize = 1 << 16;
@@ -143,6 +145,35 @@ impl Core {
         }
         Ok(count)
     }
+}
+
+/// What [`Ledger::import_scope`] would answer; nothing is changed. A scope that isn't known has a
+/// secret of zeros then, unless the keys bring one.
+///
+/// # Errors
+/// As [`Ledger::import_scope`].
+pub fn check_import(
+    scopes: &[ScopeState],
+    wanted: &ImportScope,
+) -> Result<ImportedScope, LedgerError> {
+    let known = (0..).zip(scopes).find(|(_, scope)| scope.name == wanted.name);
+    if let Some((number, state)) = known {
+        check(state, wanted)?;
+        return Ok(ImportedScope { number, state: state.clone(), is_new: false });
+    }
+    let (fields, across_types) = wanted.definition.ok_or_else(|| unknown(&wanted.name))?;
+    let mut state = LedgerState::new(LedgerId(0));
+    let entry = ScopeEntry {
+        number: 0,
+        name: wanted.name.clone(),
+        secret: wanted.secret.unwrap_or_default(),
+        fields,
+        across_types,
+    };
+    let admitted = state.apply_import(&ImportRecord { scope: 0, entry: Some(entry), keys: 0 });
+    admitted.map_err(|misfit| LedgerError::stopped(misfit.0))?;
+    let state = state.scopes.pop().ok_or_else(|| unknown(&wanted.name))?;
+    Ok(ImportedScope { number: 0, state, is_new: true })
 }
 
 /// Whether keys can come into a scope that is known.

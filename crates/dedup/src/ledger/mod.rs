@@ -8,6 +8,7 @@ mod asking;
 mod checkpoint;
 mod core;
 mod declare;
+mod definition;
 mod harvest;
 mod import;
 mod join;
@@ -34,7 +35,8 @@ use event::{BatchNumber, Clock, Epoch, LedgerId};
 use journal::{Disk, Journal};
 
 use self::core::Core;
-pub use self::import::{ImportScope, ImportedScope};
+pub use self::definition::{definition_text, parse_definition};
+pub use self::import::{ImportScope, ImportedScope, check_import};
 pub use self::keys::{KeyReading, ReadKeys, read_keys};
 pub use self::new_key::PreviousKey;
 pub use self::options::{

@@ -17,6 +17,9 @@ use crate::run::FOREVER;
 use crate::scope::FOREVER_MS;
 use crate::state::{LedgerState, PREVIOUS_DEFINITIONS_MAX, PreviousDefinition, ScopeState};
 
+/// Fields of a key at most; greater numbers stand for other kinds of key.
+const FIELDS_MAX: u32 = 1 << 16;
+
 /// A definition that the keys of a pipe's scope had before, as long as it has to be looked up.
 #[derive(Clone, Debug)]
 pub struct PreviousKey {
@@ -223,6 +226,8 @@ fn complete(
     let Declaring { declaration, wanted, pipe } = *declaring;
     let given = wanted.new_key.as_ref().and_then(|NewKey { old_paths, .. }| old_paths.as_ref());
     let words = definition(previous.fields, previous.across_types);
+    // The whole body, or the broker's id, is one word.
+    let parts = if previous.fields > FIELDS_MAX { 1 } else { previous.fields as usize };
     match (previous.paths.get(&pipe), given) {
         (Some(recorded), Some(given)) if recorded != given => {
             let what = format!(
@@ -233,7 +238,7 @@ fn complete(
             );
             Err(refuse(declaration, &what))
         }
-        (None, Some(given)) if given.len() == previous.fields as usize => {
+        (None, Some(given)) if given.len() == parts => {
             previous.paths.insert(pipe, given.clone());
             Ok(())
         }

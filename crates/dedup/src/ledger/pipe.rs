@@ -10,6 +10,7 @@ use event::{Batch, BatchNumber, Death, Event, Fate, Marks};
 
 use super::core::{Core, PendingRecord};
 use super::declare::Declared;
+use super::definition::definition_text;
 use super::lock;
 use super::lookup::Finder;
 use super::new_key::PreviousKey;
@@ -17,7 +18,6 @@ use super::scope_cell::ScopeCell;
 use super::shared::{AskAgain, PendingCommit, SharedPipe};
 use super::{Ledger, Left, LetterChange, PipeDeclaration, Settlement};
 use crate::error::LedgerError;
-use crate::key::definition;
 use crate::record::{BatchHead, BatchRecord, FilesRecord, Record, Scratch};
 use crate::scope::{
     CommittedBy, CommittedKey, KeyState, OTHER_BODY, PipeId, Reserved, Scope, SourceId,
@@ -27,9 +27,6 @@ use crate::sightings::{self, Encoded, TypeNames};
 use crate::state::{
     DedupCounts, Letter, LetterKey, LetterOp, ParkedEvent, PipeState, ScopeState, SinkRecord,
 };
-
-/// Of the encoding of the keys that the scope's definition names.
-const KEY_ENCODING: u32 = 1;
 
 /// A pipe's handle of the ledger. The thread that decides calls `reserve`; the thread that commits
 /// calls the rest.
@@ -120,11 +117,10 @@ impl PipeLedger {
         let (number, _) = self.declared.scope.as_ref()?;
         let live = lock(&self.core().live);
         let scope: &ScopeState = live.state.scopes.get(usize::from(*number))?;
-        let made_of = definition(scope.fields, scope.across_types);
         Some(ScopeSecret {
             scope: scope.name.clone(),
             secret: scope.secret,
-            definition: format!("{made_of}, encoding {KEY_ENCODING}"),
+            definition: definition_text(scope.fields, scope.across_types),
         })
     }
 

@@ -19,6 +19,7 @@ mod ledger_fixture;
 mod ledger_kit;
 mod ledger_leave;
 mod ledger_memory;
+mod ledger_new_key;
 mod ledger_parked;
 mod ledger_records;
 mod ledger_restart;

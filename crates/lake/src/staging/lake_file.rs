@@ -1,8 +1,10 @@
 //! `_onceflow/lake.json`: whose lake this is, and the scopes whose keys are in it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use event::LedgerId;
 use event::sink::{SinkError, SinkIdentity};
 use journal::{Disk, SyncPoint};
 use serde::{Deserialize, Serialize};
@@ -50,7 +52,7 @@ impl LakeFile {
     ) -> Result<(), SinkError> {
         let _one_at_a_time = CLAIMING.lock().unwrap_or_else(PoisonError::into_inner);
         let mut changed = false;
-        let mut lake = Self::read(disk, place)?.unwrap_or_else(|| {
+        let mut lake = Self::read(disk, &place.own_folder())?.unwrap_or_else(|| {
             changed = true;
             let ledger = identity.ledger_id.to_string();
             Self { format: FORMAT, ledger, scopes: BTreeMap::new() }
@@ -73,7 +75,7 @@ impl LakeFile {
             }
         }
         if changed {
-            lake.write(disk, place)?;
+            lake.write(disk, &place.own_folder())?;
         }
         // Also when nothing changed: whoever wrote it may have been killed before the sync.
         let folder = place.own_folder();
@@ -81,8 +83,8 @@ impl LakeFile {
             .map_err(|error| io("sync", &folder, error))
     }
 
-    fn read(disk: &dyn Disk, place: &Place) -> Result<Option<Self>, SinkError> {
-        let path = place.own_folder().join("lake.json");
+    fn read(disk: &dyn Disk, own_folder: &Path) -> Result<Option<Self>, SinkError> {
+        let path = own_folder.join("lake.json");
         let file = match disk.open_read(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -107,9 +109,9 @@ impl LakeFile {
         serde_json::from_slice(&bytes).map(Some).map_err(damaged)
     }
 
-    fn write(&self, disk: &dyn Disk, place: &Place) -> Result<(), SinkError> {
-        let path = place.own_folder().join("lake.json");
-        let tmp = place.own_folder().join("lake.json.tmp");
+    fn write(&self, disk: &dyn Disk, own_folder: &Path) -> Result<(), SinkError> {
+        let path = own_folder.join("lake.json");
+        let tmp = own_folder.join("lake.json.tmp");
         remove(disk, &tmp)?;
         let mut bytes = serde_json::to_vec_pretty(self)
             .map_err(|error| io("write", &path, std::io::Error::other(error)))?;
@@ -121,11 +123,65 @@ impl LakeFile {
     }
 }
 
+/// Whose lake it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LakeOwner {
+    /// The ledger's id, in hex.
+    pub ledger: String,
+    /// The scopes whose keys are in it.
+    pub scopes: Vec<LakeScopeSecret>,
+}
+
+/// What the keys of a scope in a lake are made with.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LakeScopeSecret {
+    /// The scope's name.
+    pub name: String,
+    /// What its keys are hashed with.
+    pub secret: [u8; 16],
+    /// Number of fields, encoding and `across_types`, as text.
+    pub definition: String,
+}
+
+impl std::fmt::Debug for LakeScopeSecret {
+    /// Without the secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LakeScopeSecret").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Whose lake `root` is; `None` where there is none.
+pub(crate) fn owner(disk: &dyn Disk, root: &Path) -> Result<Option<LakeOwner>, SinkError> {
+    let Some(lake) = LakeFile::read(disk, &root.join("_onceflow"))? else { return Ok(None) };
+    let scopes = lake.scopes.into_iter().map(|(name, scope)| {
+        let secret = u128::from_str_radix(&scope.secret, 16).unwrap_or_default().to_be_bytes();
+        LakeScopeSecret { name, secret, definition: scope.definition }
+    });
+    Ok(Some(LakeOwner { ledger: lake.ledger, scopes: scopes.collect() }))
+}
+
+/// Makes the lake that of another ledger, durably.
+pub(crate) fn take_over(disk: &dyn Disk, root: &Path, ledger: LedgerId) -> Result<(), SinkError> {
+    let _one_at_a_time = CLAIMING.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = root.join("_onceflow");
+    let Some(mut lake) = LakeFile::read(disk, &folder)? else { return Ok(()) };
+    let ledger = ledger.to_string();
+    if lake.ledger != ledger {
+        lake.ledger = ledger;
+        lake.write(disk, &folder)?;
+    }
+    // Also when nothing changed: whoever wrote it may have been killed before the sync.
+    disk.sync_dir(&folder, SyncPoint("staging.lake_file_name"))
+        .map_err(|error| io("sync", &folder, error))
+}
+
 fn other_ledger(place: &Place, found: &str, identity: &SinkIdentity) -> SinkError {
     let (root, ours) = (place.root().display(), identity.ledger_id);
     SinkError::Foreign {
         what: format!("the lake {root} belongs to ledger {found}, this data folder is {ours}"),
-        help: "Run with the data folder that the lake belongs to, or give the sink another folder"
+        help: "Run with the data folder that the lake belongs to, or give the sink another folder. \
+               If that data folder is lost, rebuild its keys from the lake: `onceflow dedup import \
+               --from-lake DIR --take-over`"
             .into(),
     }
 }

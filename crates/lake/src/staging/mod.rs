@@ -23,6 +23,8 @@ use journal::Disk;
 
 use crate::sidecar::Columns;
 use folders::Folders;
+pub use lake_file::{LakeOwner, LakeScopeSecret};
+pub(crate) use lake_file::{owner, take_over};
 use names::Place;
 use open_file::OpenFile;
 pub(crate) use open_file::write_error;

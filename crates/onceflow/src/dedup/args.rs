@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::moving::args::{RawExport, RawImport};
 use crate::args::RawDataDir;
 
 /// What to do with keys.
@@ -14,6 +15,11 @@ pub(crate) enum RawDedup {
     Explain(Box<RawExplain>),
     /// Shows keys, memory, disk and duplicates, by scope
     Stats(RawStats),
+    /// Writes all keys that a scope remembers; with its secret, so keep the file as you keep the
+    /// data folder
+    Export(Box<RawExport>),
+    /// Remembers keys from elsewhere: an export, key values, a Redis dump, lakes
+    Import(Box<RawImport>),
     /// Shows what other windows would have caught, from archived events
     Simulate(Box<RawSimulate>),
 }

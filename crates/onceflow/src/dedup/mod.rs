@@ -1,12 +1,13 @@
-//! What became of keys, on the command line: `dedup explain|stats|simulate`.
+//! What became of keys, on the command line: `dedup explain|stats|simulate|export|import`.
 //!
-//! It is for looking: nothing here takes the data folder's lock or changes anything. What changes
-//! a ledger stands elsewhere.
+//! It is for looking: nothing here takes the data folder's lock or changes anything, but for
+//! `import` (`moving/`).
 //!
-//! Start reading at `args.rs`, then `explain.rs`, `stats.rs`, `simulate/mod.rs`.
+//! Start reading at `args.rs`, then `explain.rs`, `stats.rs`, `simulate/mod.rs`, `moving/mod.rs`.
 
 pub(crate) mod args;
 mod explain;
+pub(crate) mod moving;
 mod simulate;
 mod stats;
 
@@ -19,12 +20,14 @@ use crate::test_clock::OffsetClock;
 pub(crate) fn run(
     raw: RawDedup,
     clock: &OffsetClock,
-    moving: &MovingLine,
+    moving_line: &MovingLine,
 ) -> Result<Exit, Failure> {
     match raw {
         RawDedup::Explain(raw) => explain::explain(&raw, clock),
         RawDedup::Stats(raw) => stats::stats(&raw),
-        RawDedup::Simulate(raw) => simulate::simulate(&raw, moving),
+        RawDedup::Simulate(raw) => simulate::simulate(&raw, moving_line),
+        RawDedup::Export(raw) => moving::export(*raw, clock),
+        RawDedup::Import(raw) => moving::import(&raw, clock, moving_line),
     }
 }
 

@@ -31,6 +31,8 @@ const LOOK: Duration = Duration::from_millis(100);
 pub(crate) enum JobRequest {
     /// `dead purge|replay|hydrate`.
     Dead(Box<crate::dead::Request>),
+    /// `dedup import`.
+    Import(Box<crate::dedup::moving::Asked>),
     /// `dead replay`, `archive replay`.
     Replay(Box<crate::replay::Asked>),
 }
@@ -113,6 +115,9 @@ impl Jobs {
                         match request {
                             JobRequest::Dead(request) => {
                                 crate::dead::serve(session, &request, &answers);
+                            }
+                            JobRequest::Import(asked) => {
+                                crate::dedup::moving::serve(session, &asked, &answers);
                             }
                             JobRequest::Replay(asked) => {
                                 crate::replay::serve(session, &asked, &answers);

@@ -13,6 +13,7 @@ mod broker_input;
 mod data_dir;
 mod dead;
 mod dedup_explain;
+mod dedup_moving;
 mod dedup_simulate;
 mod dedup_stats;
 mod demo;
