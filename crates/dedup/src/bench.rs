@@ -19,6 +19,8 @@ pub struct Runs {
     disk: RealDisk,
     dir: std::path::PathBuf,
     states: Vec<RunState>,
+    /// Runs ever begun.
+    begun: u64,
     open: Vec<Arc<OpenRun>>,
     room: LookupRoom,
 }
@@ -38,20 +40,26 @@ impl Runs {
     #[must_use]
     pub fn new(dir: &Path, parallel_reads_max: usize) -> Self {
         let room = LookupRoom::new(parallel_reads_max);
-        Self { disk: RealDisk::new(), dir: dir.into(), states: vec![], open: vec![], room }
+        Self {
+            disk: RealDisk::new(),
+            dir: dir.into(),
+            states: vec![],
+            begun: 0,
+            open: vec![],
+            room,
+        }
     }
 
-    fn writer(&self, keys_max: u64) -> Result<RunWriter, LedgerError> {
-        let name = format!("{}.run", self.states.len());
+    fn writer(&mut self, keys_max: u64) -> Result<RunWriter, LedgerError> {
+        self.begun += 1;
+        let name = format!("{}.run", self.begun);
         RunWriter::create(&self.disk, &self.dir, name, ID, 0, PLACE, keys_max)
             .map_err(|error| io(&self.dir, error))
     }
 
-    /// Sorts keys and writes them into one more run.
-    ///
-    /// # Errors
-    /// What the disk says.
-    pub fn build(&mut self, numbers: impl Iterator<Item = u64>) -> Result<(), LedgerError> {
+    /// Keys of these numbers, sorted.
+    #[must_use]
+    pub fn keys(numbers: impl Iterator<Item = u64>) -> Vec<CommittedKey> {
         let each = |number: u64| CommittedKey {
             key: key(number),
             recorded_ms: 1_700_000_000_000 + (number / 3_000) as i64,
@@ -62,6 +70,14 @@ impl Runs {
         };
         let mut keys: Vec<CommittedKey> = numbers.map(each).collect();
         keys.sort_unstable_by_key(|key| key.key);
+        keys
+    }
+
+    /// Writes sorted keys into one more run.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn build(&mut self, keys: Vec<CommittedKey>) -> Result<(), LedgerError> {
         let mut writer = self.writer(keys.len() as u64)?;
         for key in keys {
             writer.push(key).map_err(|error| io(&self.dir, error))?;
@@ -79,7 +95,8 @@ impl Runs {
         let chosen = self.states.get(first..).unwrap_or_default();
         let open = |state| RunReader::open(&self.disk, &self.dir, state, ID);
         let readers = chosen.iter().map(open).collect::<Result<Vec<_>, _>>()?;
-        let mut writer = self.writer(chosen.iter().map(|state| state.count).sum())?;
+        let keys_max = chosen.iter().map(|state| state.count).sum();
+        let mut writer = self.writer(keys_max)?;
         run::merge(readers, &mut writer, i64::MIN, |error| io(&self.dir, error))?;
         let merged = writer.finish().map_err(|error| io(&self.dir, error))?;
         for state in self.states.drain(first..) {

@@ -7,28 +7,57 @@ use journal::{Journal, Position, ReadError};
 use super::checkpoint::Draft;
 use super::lock;
 use crate::error::{FolderIo, LedgerError};
-use crate::record::{BatchRecord, Record, Scratch};
-use crate::run::{Place, sort_key};
-use crate::scope::CommittedKey;
+use crate::index::prefetch;
+use crate::record::{BatchRecord, KeyColumns, Record, Scratch, row_of};
+use crate::run::{Kind, Place, Row, sort};
+use crate::scope::{CommittedBy, CommittedKey};
 
-/// Keys held in memory (about 40 MiB) before they are written.
-const KEYS_MAX: usize = 1 << 19;
+/// Keys held in memory (about 50 MiB, and 32 MiB to sort them) before they are written.
+const KEYS_MAX: usize = 1 << 20;
+/// Windows and buckets that are told apart at a time.
+const LANES_MAX: usize = 32;
+/// How many rows ahead one is asked for, when they are copied out in order.
+const AHEAD: usize = 16;
 
 /// Keys on their way from the journal into runs.
 pub(super) struct Harvest<'a, 'b> {
     draft: &'a mut Draft<'b>,
-    places: BTreeMap<(u16, Place), Vec<CommittedKey>>,
+    /// The rows of each place, in the order of the journal.
+    places: Vec<(u16, Place, Vec<Row>)>,
+    kinds: Vec<Kind>,
+    lanes: Vec<Lane>,
     held: usize,
     scratch: Scratch,
-    keys: Vec<CommittedKey>,
+    order: Vec<(u64, u32)>,
+    spare: Vec<(u64, u32)>,
     /// By pipe: the last batch whose keys were read.
     saved: BTreeMap<u16, u64>,
 }
 
+/// Where keys go that have the same window and expire in the same bucket: found once for many.
+#[derive(Clone, Copy)]
+struct Lane {
+    window_ms: i64,
+    expires_first_ms: i64,
+    expires_last_ms: i64,
+    /// By place in [`Harvest::places`].
+    place: usize,
+    kind: u32,
+}
+
 impl<'a, 'b> Harvest<'a, 'b> {
     pub(super) fn new(draft: &'a mut Draft<'b>) -> Self {
-        let (places, scratch, keys) = (BTreeMap::new(), Scratch::default(), Vec::new());
-        Self { draft, places, held: 0, scratch, keys, saved: BTreeMap::new() }
+        Self {
+            draft,
+            places: Vec::new(),
+            kinds: Vec::new(),
+            lanes: Vec::new(),
+            held: 0,
+            scratch: Scratch::default(),
+            order: Vec::new(),
+            spare: Vec::new(),
+            saved: BTreeMap::new(),
+        }
     }
 
     /// Writes the keys of all batches after `from`, up to and including `through`, into runs.
@@ -63,59 +92,137 @@ impl<'a, 'b> Harvest<'a, 'b> {
 
     fn take(&mut self, batch: &BatchRecord<'_>) -> Result<(), LedgerError> {
         let Some(scope) = batch.scope else { return Ok(()) };
-        self.keys.clear();
-        let decoded = batch.keys(&mut self.scratch, &mut self.keys);
-        decoded.map_err(|malformed| self.draft.core.stop(malformed))?;
-        if let Some(last) = self.keys.last().filter(|last| last.by.batch.0 > 0) {
-            let saved = self.saved.entry(last.by.pipe).or_default();
-            *saved = last.by.batch.0.max(*saved);
-        }
+        let core = self.draft.core;
+        let by = batch.by().map_err(|malformed| core.stop(malformed))?;
         let forgotten = self.draft.forgotten.get(&scope).copied().unwrap_or(i64::MIN);
-        // Neighbours mostly share a place.
-        for run in self.keys.chunk_by(|a, b| Place::of(a) == Place::of(b)) {
-            let Some(first) = run.first() else { continue };
-            let kept = self.places.entry((scope, Place::of(first))).or_default();
-            let before = kept.len();
-            kept.extend(run.iter().filter(|key| key.expiry_ms() > forgotten));
-            self.held += kept.len() - before;
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let taken = batch.for_each_state(&mut scratch, |columns| {
+            self.lanes.clear();
+            self.take_columns(scope, by, forgotten, columns);
+        });
+        self.scratch = scratch;
+        let count = taken.map_err(|malformed| core.stop(malformed))?;
+        if count > 0 && by.batch.0 > 0 {
+            let saved = self.saved.entry(by.pipe).or_default();
+            *saved = by.batch.0.max(*saved);
         }
         if self.held >= KEYS_MAX { self.write() } else { Ok(()) }
     }
 
-    fn write(&mut self) -> Result<(), LedgerError> {
-        self.held = 0;
-        for ((scope, place), keys) in std::mem::take(&mut self.places) {
-            if keys.is_empty() {
+    fn take_columns(
+        &mut self,
+        scope: u16,
+        by: CommittedBy,
+        forgotten: i64,
+        KeyColumns { state, rows, recorded, windows }: KeyColumns<'_>,
+    ) {
+        for (row, (&recorded_ms, &window_ms)) in rows.iter().zip(recorded.iter().zip(windows)) {
+            let expiry_ms = recorded_ms.saturating_add(window_ms);
+            if expiry_ms <= forgotten {
                 continue;
             }
-            let (mut writer, path) = self.draft.begin_run(scope, place, keys.len() as u64)?;
-            for_each_sorted(&keys, |key| {
-                let pushed = writer.push(key);
+            let fits = |lane: &&Lane| {
+                lane.window_ms == window_ms
+                    && (lane.expires_first_ms..=lane.expires_last_ms).contains(&expiry_ms)
+            };
+            let lane = match self.lanes.iter().find(fits) {
+                Some(lane) => *lane,
+                None => {
+                    let kind = Kind { window_ms, pipe: by.pipe, state };
+                    self.new_lane(scope, Place::with(window_ms, expiry_ms), kind)
+                }
+            };
+            let (key, body_hash) = row_of(row);
+            let (upper, lower) = ((key >> 64) as u64, key as u64);
+            let Lane { place, kind, .. } = lane;
+            if let Some((_, _, rows)) = self.places.get_mut(place) {
+                let batch = by.batch.0;
+                rows.push(Row { upper, lower, body_hash, recorded_ms, batch, kind });
+                self.held += 1;
+            }
+        }
+    }
+
+    fn new_lane(&mut self, scope: u16, place: Place, kind: Kind) -> Lane {
+        let known = self.places.iter().position(|known| (known.0, known.1) == (scope, place));
+        let number = known.unwrap_or_else(|| {
+            self.places.push((scope, place, Vec::new()));
+            self.places.len() - 1
+        });
+        let known = self.kinds.iter().rposition(|known| *known == kind);
+        let kind_number = known.unwrap_or_else(|| {
+            self.kinds.push(kind);
+            self.kinds.len() - 1
+        });
+        let (expires_first_ms, expires_last_ms) = place.expiries();
+        let lane = Lane {
+            window_ms: kind.window_ms,
+            expires_first_ms,
+            expires_last_ms,
+            place: number,
+            kind: kind_number as u32,
+        };
+        if self.lanes.len() == LANES_MAX {
+            self.lanes.clear();
+        }
+        self.lanes.push(lane);
+        lane
+    }
+
+    fn write(&mut self) -> Result<(), LedgerError> {
+        let mut places = std::mem::take(&mut self.places);
+        // Some of their room is used again.
+        places.retain(|(_, _, rows)| !rows.is_empty());
+        for (scope, place, rows) in &mut places {
+            let (mut writer, path) = self.draft.begin_run(*scope, *place, rows.len() as u64)?;
+            let kinds = &self.kinds;
+            for_each_sorted(rows, kinds, &mut self.order, &mut self.spare, |row, kind| {
+                let pushed = writer.push_row(row, kind);
                 pushed.map_err(|error| FolderIo::new("write", &path, error))
             })?;
             self.draft.end_run(writer, &path)?;
+            rows.clear();
         }
+        self.places = places;
+        self.lanes.clear();
+        self.kinds.clear();
+        self.held = 0;
         Ok(())
     }
 }
 
-/// Hands out keys in the order of [`sort_key`], equal ones in the order in which they are.
+/// Hands out rows by key, recorded time and window, equal ones in the order in which they are.
 ///
 /// Sorts the upper halves of the keys, which are hashes: only few are equal, and little is moved.
 fn for_each_sorted<E>(
-    keys: &[CommittedKey],
-    mut each: impl FnMut(CommittedKey) -> Result<(), E>,
+    rows: &[Row],
+    kinds: &[Kind],
+    order: &mut Vec<(u64, u32)>,
+    spare: &mut Vec<(u64, u32)>,
+    mut each: impl FnMut(&Row, &Kind) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut order: Vec<(u64, u32)> =
-        keys.iter().zip(0..).map(|(key, index)| ((key.key >> 64) as u64, index)).collect();
-    order.sort_unstable();
-    let mut equal: Vec<CommittedKey> = Vec::new();
+    order.clear();
+    order.extend(rows.iter().zip(0..).map(|(row, index)| (row.upper, index)));
+    sort(order, spare, |(upper, _)| *upper);
+    let row = |&(_, index): &(u64, u32)| {
+        let row = rows.get(index as usize)?;
+        Some((row, kinds.get(row.kind as usize)?))
+    };
+    let mut ahead = order.get(AHEAD..).unwrap_or_default().iter();
+    let mut equal = Vec::new();
     for run in order.chunk_by(|a, b| a.0 == b.0) {
-        equal.extend(run.iter().filter_map(|(_, index)| keys.get(*index as usize)));
-        if equal.len() > 1 {
-            equal.sort_by_key(sort_key);
+        if let Some(row) = ahead.next().and_then(|(_, index)| rows.get(*index as usize)) {
+            prefetch(row);
         }
-        equal.drain(..).try_for_each(&mut each)?;
+        if let [one] = run {
+            row(one).map_or(Ok(()), |(row, kind)| each(row, kind))?;
+            continue;
+        }
+        equal.extend(run.iter().filter_map(row));
+        equal.sort_by_key(|(row, kind)| (row.key(), row.recorded_ms, kind.window_ms));
+        equal.drain(..).try_for_each(|(row, kind)| each(row, kind))?;
+        // As many as were handed out.
+        ahead.nth(run.len() - 2);
     }
     Ok(())
 }
@@ -155,24 +262,27 @@ mod tests {
     use crate::scope::KeyState;
 
     #[test]
-    fn keys_are_handed_out_sorted_and_equal_ones_in_their_order() {
-        let key = |i: u64| CommittedKey {
-            key: u128::from(i * 7919 % 50) << 60,
-            recorded_ms: (i % 3) as i64,
-            window_ms: 9,
+    fn rows_are_handed_out_sorted_and_equal_ones_in_their_order() {
+        let kind = |window_ms| Kind { window_ms, pipe: 0, state: KeyState::Delivered };
+        let kinds = [kind(9), kind(8)];
+        let row = |i: u64| Row {
+            upper: (i * 7919 % 50) << 58,
+            lower: i % 2,
             body_hash: i,
-            state: KeyState::Delivered,
-            by: Default::default(),
+            recorded_ms: (i % 3) as i64,
+            batch: 0,
+            kind: (i % 5 % 2) as u32,
         };
-        let keys: Vec<CommittedKey> = (0..1000).map(key).collect();
-        let mut expected = keys.clone();
-        expected.sort_by_key(sort_key);
-        let mut sorted = Vec::new();
-        let each = |key| {
-            sorted.push(key);
+        let rows: Vec<Row> = (0..3000).map(row).collect();
+        let order = |row: &Row| (row.key(), row.recorded_ms, kinds[row.kind as usize].window_ms);
+        let mut expected = rows.clone();
+        expected.sort_by_key(order);
+        let (mut sorted, mut room) = (Vec::new(), (Vec::new(), Vec::new()));
+        let each = |row: &Row, _: &Kind| {
+            sorted.push(*row);
             Ok::<(), ()>(())
         };
-        for_each_sorted(&keys, each).unwrap();
+        for_each_sorted(&rows, &kinds, &mut room.0, &mut room.1, each).unwrap();
         assert_eq!(sorted, expected);
     }
 }

@@ -7,7 +7,7 @@ use event::BatchNumber;
 use event::sink::StagedOutput;
 
 use super::cursor::{Cursor, Decoded, put_bytes, put_i64, put_list, put_option, put_u64};
-use super::keys::{self, Scratch};
+use super::keys::{self, KeyColumns, Scratch};
 use super::{BATCH, ImportRecord, OnDisk, VERSION};
 use crate::ledger::{CounterChange, MessageIdChange, ParkedChange, PositionChange};
 use crate::scope::{CommittedBy, CommittedKey};
@@ -172,6 +172,18 @@ impl<'a> BatchRecord<'a> {
         let mut cursor = self.head;
         let (pipe, _source) = (cursor.u16()?, cursor.u16()?);
         Ok(CommittedBy { pipe, batch: BatchNumber(cursor.u64()?) })
+    }
+
+    /// Hands the keys to `take`, by state and column; how many there are.
+    pub(crate) fn for_each_state(
+        &self,
+        scratch: &mut Scratch,
+        take: impl FnMut(KeyColumns<'_>),
+    ) -> Decoded<usize> {
+        let mut cursor = self.keys;
+        let count = keys::for_each_state(&mut cursor, scratch, take)?;
+        cursor.end()?;
+        Ok(count)
     }
 
     /// Appends the keys to `keys`; how many there are.

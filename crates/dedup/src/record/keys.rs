@@ -23,6 +23,7 @@ pub(crate) struct Scratch {
     window_column: Column,
     recorded: Vec<i64>,
     windows: Vec<i64>,
+    states: Vec<(usize, KeyState)>,
 }
 
 /// Appends keys. `count_max` is how many there may be.
@@ -69,42 +70,73 @@ pub(crate) fn encode(
     count
 }
 
-/// Reads keys to the end of `keys`.
-pub(crate) fn decode(
+/// Keys of one state, by column, as they lie in a record.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KeyColumns<'a> {
+    pub(crate) state: KeyState,
+    /// Key and body hash of each: lower half, upper half, hash.
+    pub(crate) rows: &'a [[u8; ROW_BYTES]],
+    pub(crate) recorded: &'a [i64],
+    pub(crate) windows: &'a [i64],
+}
+
+/// Hands keys to `take`, those of one state after the other; how many there are. Nothing is handed
+/// out when something is wrong.
+pub(crate) fn for_each_state(
     cursor: &mut Cursor<'_>,
     scratch: &mut Scratch,
-    keys: &mut Vec<CommittedKey>,
+    mut take: impl FnMut(KeyColumns<'_>),
 ) -> Decoded<usize> {
     let count = u32::from_le_bytes(cursor.array()?) as usize;
     if count == 0 {
         return Ok(0);
     }
     let bytes = count.checked_mul(ROW_BYTES).ok_or_else(|| cursor.missing("keys"))?;
-    let rows = cursor.raw(bytes)?;
+    let (mut rows, _) = cursor.raw(bytes)?.as_chunks();
     column::decode(cursor, count, &mut scratch.recorded)?;
     column::decode(cursor, count, &mut scratch.windows)?;
-    let first = keys.len();
-    keys.reserve(count);
-    let times = scratch.recorded.iter().zip(&scratch.windows);
-    for (row, (&recorded_ms, &window_ms)) in rows.chunks_exact(ROW_BYTES).zip(times) {
-        let mut row = Cursor::new(row);
-        let key = row.u128()?;
-        let body_hash = u64::from_le_bytes(row.array()?);
-        let state = KeyState::Delivered;
-        let by = CommittedBy::default();
-        keys.push(CommittedKey { key, recorded_ms, window_ms, body_hash, state, by });
-    }
-    let mut at = first;
-    while at < keys.len() {
+    scratch.states.clear();
+    let mut left = count;
+    while left > 0 {
         let run = cursor.u64()?;
         let state = state(cursor)?;
-        let run = usize::try_from(run).ok().filter(|&run| run >= 1 && run <= keys.len() - at);
+        let run = usize::try_from(run).ok().filter(|&run| run >= 1 && run <= left);
         let run = run.ok_or_else(|| cursor.missing("run of states within its keys"))?;
-        let filled = keys.get_mut(at..at + run).unwrap_or_default();
-        filled.iter_mut().for_each(|key| key.state = state);
-        at += run;
+        scratch.states.push((run, state));
+        left -= run;
+    }
+    let (mut recorded, mut windows) = (scratch.recorded.as_slice(), scratch.windows.as_slice());
+    for &(run, state) in &scratch.states {
+        let columns = (rows.split_at(run), recorded.split_at(run), windows.split_at(run));
+        let ((rows_now, rows_left), (recorded_now, recorded_left), (now, left)) = columns;
+        take(KeyColumns { state, rows: rows_now, recorded: recorded_now, windows: now });
+        (rows, recorded, windows) = (rows_left, recorded_left, left);
     }
     Ok(count)
+}
+
+/// Reads keys to the end of `keys`.
+pub(crate) fn decode(
+    cursor: &mut Cursor<'_>,
+    scratch: &mut Scratch,
+    keys: &mut Vec<CommittedKey>,
+) -> Decoded<usize> {
+    for_each_state(cursor, scratch, |KeyColumns { state, rows, recorded, windows }| {
+        let by = CommittedBy::default();
+        let times = recorded.iter().zip(windows);
+        keys.extend(rows.iter().zip(times).map(|(row, (&recorded_ms, &window_ms))| {
+            let (key, body_hash) = row_of(row);
+            CommittedKey { key, recorded_ms, window_ms, body_hash, state, by }
+        }));
+    })
+}
+
+/// Key and body hash of a row.
+#[inline]
+pub(crate) fn row_of(row: &[u8; ROW_BYTES]) -> (u128, u64) {
+    let (key, hash) = row.split_at(16);
+    let key = key.first_chunk().map_or(0, |key| u128::from_le_bytes(*key));
+    (key, hash.first_chunk().map_or(0, |hash| u64::from_le_bytes(*hash)))
 }
 
 fn put_state_run(out: &mut Vec<u8>, (run, state): (u64, KeyState)) {

@@ -37,7 +37,7 @@ pub(crate) use import::ImportRecord;
 pub(crate) use key_part::KeyPart;
 #[cfg(test)]
 pub(crate) use keys::tests::any_key;
-pub(crate) use keys::{Scratch, decode as decode_keys};
+pub(crate) use keys::{KeyColumns, Scratch, decode as decode_keys, row_of};
 pub(crate) use letters::LettersRecord;
 pub(crate) use open::OpenRecord;
 pub(crate) use pipe::PipeRecord;

@@ -36,84 +36,80 @@ const DEATHS: u16 = 2;
 /// Keys on their way into a block.
 #[derive(Debug, Default)]
 pub(super) struct BlockWriter {
-    rows: Vec<u8>,
-    recorded: Vec<u64>,
-    batches: Vec<u64>,
-    kind_of: Vec<u64>,
+    /// With the numbers of their kinds in `kinds`.
+    rows: Vec<Row>,
     kinds: Vec<Kind>,
+    column: Vec<u64>,
 }
 
 impl BlockWriter {
     pub(super) fn len(&self) -> usize {
-        self.recorded.len()
+        self.rows.len()
     }
 
     /// Adds a key; there must be fewer than [`BLOCK_KEYS`].
     #[inline]
     pub(super) fn push(&mut self, row: &Row, kind: &Kind) {
-        let mut bytes = [0; ROW_BYTES];
-        let (words, _) = bytes.as_chunks_mut::<8>();
-        for (place, word) in words.iter_mut().zip([row.lower, row.upper, row.body_hash]) {
-            *place = word.to_le_bytes();
-        }
-        self.rows.extend_from_slice(&bytes);
-        self.recorded.push(row.recorded_ms as u64);
-        self.batches.push(row.batch);
         let known = self.kinds.iter().position(|known| known == kind);
         let number = known.unwrap_or_else(|| {
             self.kinds.push(*kind);
             self.kinds.len() - 1
         });
-        self.kind_of.push(number as u64);
+        self.rows.push(Row { kind: number as u32, ..*row });
     }
 
     /// Takes the last key out again.
     pub(super) fn pop(&mut self) {
-        self.rows.truncate(self.rows.len().saturating_sub(ROW_BYTES));
-        self.recorded.pop();
-        self.batches.pop();
         // Its kind stays only if another key has it, so that there are never more than keys.
-        if let Some(kind) = self.kind_of.pop().filter(|kind| !self.kind_of.contains(kind)) {
+        if let Some(Row { kind, .. }) = self.rows.pop()
+            && self.rows.iter().all(|row| row.kind != kind)
+        {
             self.kinds.truncate(kind as usize);
         }
     }
 
     /// Appends the block, and begins the next one.
     pub(super) fn encode(&mut self, out: &mut Vec<u8>) {
-        let recorded_min = self.recorded.iter().map(|&ms| ms as i64).min().unwrap_or(0);
-        let batch_min = self.batches.iter().copied().min().unwrap_or(0);
-        for ms in &mut self.recorded {
-            *ms = ms.wrapping_sub(recorded_min as u64);
-        }
-        for batch in &mut self.batches {
-            *batch -= batch_min;
-        }
-        let (recorded_bits, batch_bits) = (width_of(&self.recorded), width_of(&self.batches));
-        let (mut kinds, mut deaths) = (Vec::new(), Vec::new());
-        for kind in &self.kinds {
-            kinds.extend_from_slice(&kind.window_ms.to_le_bytes());
-            kinds.extend_from_slice(&kind.pipe.to_le_bytes());
-            let state = put_state(kind.state, &mut deaths);
-            kinds.extend_from_slice(&state.to_le_bytes());
-        }
-        out.extend_from_slice(&(self.len() as u16).to_le_bytes());
+        let Self { rows, kinds, column } = self;
+        let recorded_min = rows.iter().map(|row| row.recorded_ms).min().unwrap_or(0);
+        let batch_min = rows.iter().map(|row| row.batch).min().unwrap_or(0);
+        let recorded = |row: &Row| row.recorded_ms.wrapping_sub(recorded_min) as u64;
+        let batch = |row: &Row| row.batch - batch_min;
+        let recorded_bits = width_of(rows.iter().map(recorded));
+        let batch_bits = width_of(rows.iter().map(batch));
+        let mut deaths = Vec::new();
+        let states: Vec<u16> =
+            kinds.iter().map(|kind| put_state(kind.state, &mut deaths)).collect();
         let deaths_count = deaths.len() / DEATH_BYTES;
-        out.extend_from_slice(&[self.kinds.len() as u8, deaths_count as u8]);
+        out.extend_from_slice(&(rows.len() as u16).to_le_bytes());
+        out.extend_from_slice(&[kinds.len() as u8, deaths_count as u8]);
         out.extend_from_slice(&[recorded_bits, batch_bits, 0, 0]);
         out.extend_from_slice(&recorded_min.to_le_bytes());
         out.extend_from_slice(&batch_min.to_le_bytes());
-        out.extend_from_slice(&self.rows);
-        out.extend_from_slice(&kinds);
+        let begin = out.len();
+        out.resize(begin + rows.len() * ROW_BYTES, 0);
+        let (places, _) = out.get_mut(begin..).unwrap_or_default().as_chunks_mut::<8>();
+        for (place, row) in places.as_chunks_mut::<3>().0.iter_mut().zip(rows.iter()) {
+            let words = [row.lower, row.upper, row.body_hash];
+            *place = words.map(u64::to_le_bytes);
+        }
+        for (kind, state) in kinds.iter().zip(states) {
+            out.extend_from_slice(&kind.window_ms.to_le_bytes());
+            out.extend_from_slice(&kind.pipe.to_le_bytes());
+            out.extend_from_slice(&state.to_le_bytes());
+        }
         out.extend_from_slice(&deaths);
-        pack(out, &self.recorded, recorded_bits);
-        pack(out, &self.batches, batch_bits);
-        pack(out, &self.kind_of, kind_bits(self.kinds.len()));
+        let mut put = |value: &dyn Fn(&Row) -> u64, width| {
+            column.clear();
+            column.extend(rows.iter().map(value));
+            pack(out, column, width);
+        };
+        put(&recorded, recorded_bits);
+        put(&batch, batch_bits);
+        put(&|row| row.kind.into(), kind_bits(kinds.len()));
         out.extend_from_slice(&[0; END_BYTES]);
-        self.rows.clear();
-        self.recorded.clear();
-        self.batches.clear();
-        self.kind_of.clear();
-        self.kinds.clear();
+        rows.clear();
+        kinds.clear();
     }
 }
 

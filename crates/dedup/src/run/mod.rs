@@ -27,7 +27,11 @@ pub(crate) use merge::merge;
 pub(crate) use open::OpenRun;
 pub(crate) use place::{FOREVER, Place};
 pub(crate) use reader::RunReader;
-pub(crate) use writer::{RunWriter, sort_key};
+pub(crate) use row::{Kind, Row};
+pub(crate) use sort::sort;
+pub(crate) use writer::RunWriter;
+#[cfg(test)]
+pub(crate) use writer::sort_key;
 
 #[cfg(test)]
 mod tests;

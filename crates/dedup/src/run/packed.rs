@@ -4,8 +4,8 @@
 const WIDTH_MAX: u8 = 56;
 
 /// Bits a value that all of `values` fit into.
-pub(super) fn width_of(values: &[u64]) -> u8 {
-    let bits = (64 - values.iter().fold(0, |all, value| all | value).leading_zeros()) as u8;
+pub(super) fn width_of(values: impl Iterator<Item = u64>) -> u8 {
+    let bits = (64 - values.fold(0, |all, value| all | value).leading_zeros()) as u8;
     if bits > WIDTH_MAX { 64 } else { bits }
 }
 
@@ -71,7 +71,7 @@ mod tests {
             shift in 0_u32..64,
         ) {
             let values: Vec<u64> = values.iter().map(|value| value >> shift).collect();
-            let (width, mut out) = (width_of(&values), vec![]);
+            let (width, mut out) = (width_of(values.iter().copied()), vec![]);
             pack(&mut out, &values, width);
             prop_assert_eq!(out.len(), bytes_of(values.len(), width));
             out.extend_from_slice(&[0xff; 8]);

@@ -1,7 +1,9 @@
 //! Which run a key belongs to: by window class and expiry bucket, so that forgetting is deleting
 //! a file.
 
-use crate::scope::{CommittedKey, FOREVER_MS};
+#[cfg(test)]
+use crate::scope::CommittedKey;
+use crate::scope::FOREVER_MS;
 
 /// The class of windows without end. They have one bucket.
 pub(crate) const FOREVER: u8 = 63;
@@ -20,13 +22,28 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    #[cfg(test)]
     pub(crate) fn of(key: &CommittedKey) -> Self {
-        if key.window_ms == FOREVER_MS {
+        Self::with(key.window_ms, key.expiry_ms())
+    }
+
+    /// Where keys with this window and expiry belong.
+    pub(crate) fn with(window_ms: i64, expiry_ms: i64) -> Self {
+        if window_ms == FOREVER_MS {
             return Self { class: FOREVER, bucket: 0 };
         }
-        let bits = 64 - key.window_ms.max(1).saturating_sub(1).leading_zeros() as u8;
+        let bits = 64 - window_ms.max(1).saturating_sub(1).leading_zeros() as u8;
         let class = bits.clamp(CLASS_MIN, FOREVER - 1);
-        Self { class, bucket: key.expiry_ms() >> (class - BUCKETS_OF_CLASS_BITS) }
+        Self { class, bucket: expiry_ms >> (class - BUCKETS_OF_CLASS_BITS) }
+    }
+
+    /// The first and the last expiry, in ms, with which keys of a window of this class lie here.
+    pub(crate) const fn expiries(self) -> (i64, i64) {
+        if self.class == FOREVER {
+            return (i64::MIN, i64::MAX);
+        }
+        let bits = self.class - BUCKETS_OF_CLASS_BITS;
+        (self.bucket << bits, self.bucket << bits | (1 << bits) - 1)
     }
 }
 
@@ -56,6 +73,23 @@ mod tests {
         assert_eq!(Place::of(&key(0, (1 << 20) + 1)).class, 21);
         assert_eq!(Place::of(&key(0, i64::MAX - 1)).class, FOREVER - 1);
         assert_eq!(Place::of(&key(9, FOREVER_MS)), Place { class: FOREVER, bucket: 0 });
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_place_holds_all_keys_between_its_first_and_last_expiry(
+            window_ms in proptest::prelude::prop_oneof![
+                proptest::prelude::Just(FOREVER_MS), 0..i64::MAX, 0_i64..10_000_000],
+            recorded_ms: i64,
+        ) {
+            let place = Place::of(&key(recorded_ms, window_ms));
+            let (first, last) = place.expiries();
+            let expiry_ms = key(recorded_ms, window_ms).expiry_ms();
+            proptest::prop_assert!((first..=last).contains(&expiry_ms));
+            for expiry_ms in [first, last] {
+                proptest::prop_assert_eq!(Place::with(window_ms, expiry_ms), place);
+            }
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ const RADIX_MIN: usize = 1024;
 
 /// Sorts `items`, of which `upper` gives 64 bits that order them first and are spread like hashes.
 /// Items that aren't spread are sorted as well, only slower. `room` is made as long as `items`.
-pub(super) fn sort<T: Copy + Ord + Default>(
+pub(crate) fn sort<T: Copy + Ord + Default>(
     items: &mut [T],
     room: &mut Vec<T>,
     upper: impl Fn(&T) -> u64,

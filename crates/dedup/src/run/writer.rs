@@ -200,6 +200,7 @@ impl RunWriter {
 }
 
 /// The order of keys in a run.
+#[cfg(test)]
 pub(crate) const fn sort_key(key: &CommittedKey) -> (u128, i64, i64) {
     (key.key, key.recorded_ms, key.window_ms)
 }
