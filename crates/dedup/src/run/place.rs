@@ -1,9 +1,7 @@
 //! Which run a key belongs to: by window class and expiry bucket, so that forgetting is deleting
 //! a file.
 
-#[cfg(test)]
-use crate::scope::CommittedKey;
-use crate::scope::FOREVER_MS;
+use crate::scope::{CommittedKey, FOREVER_MS};
 
 /// The class of windows without end. They have one bucket.
 pub(crate) const FOREVER: u8 = 63;
@@ -22,7 +20,6 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    #[cfg(test)]
     pub(crate) fn of(key: &CommittedKey) -> Self {
         Self::with(key.window_ms, key.expiry_ms())
     }
