@@ -37,6 +37,9 @@ mod scope_keys;
 mod scope_kit;
 mod scope_leave;
 mod scope_model;
+mod shared_crash;
+mod shared_store;
+mod shared_world;
 mod sightings;
 #[cfg(feature = "dynamodb")]
 mod store_dynamodb;
