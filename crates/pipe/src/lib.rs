@@ -12,6 +12,7 @@
 mod broker_parts;
 pub mod config;
 pub mod engine;
+mod life;
 pub mod plan;
 pub mod prepare;
 pub mod previous_key;

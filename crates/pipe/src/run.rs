@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use broker::{Broker, BrokerError, BrokerOptions};
 use dedup::ledger::{Ledger, LedgerError, LedgerOptions, NewKey};
@@ -13,9 +13,9 @@ use journal::{Disk, JournalConfig};
 
 use crate::config::{PipeConfig, SinkKind, SourceConfig};
 use crate::engine::planted::Planted;
-use crate::engine::threads::{self, Ended};
-use crate::engine::{Parts, PipeError, Totals};
-use crate::plan::{Shared, Wiring, build_wired};
+use crate::engine::{PipeError, Totals};
+use crate::life::Life;
+use crate::plan::Shared;
 use crate::replay::{Inbox, Outbox, inbox};
 use crate::status::{Phase, PipeStatus};
 use crate::tap::TapHub;
@@ -279,20 +279,25 @@ impl Session {
             new_key: options.new_key.as_ref(),
             planted: options.tuning.planted,
         };
-        let mut parts = Vec::with_capacity(self.configs.len());
+        let mut lives = Vec::with_capacity(self.configs.len());
         let all = self.configs.iter().zip(&self.pipes).zip(&self.inboxes);
         for ((config, status), (_, outbox)) in all {
-            let outbox = outbox.clone();
-            let wiring = Wiring { outbox, inbox_only, status: Arc::clone(status) };
-            let built = build_wired(config, &shared, wiring).map_err(|error| {
-                status.set(Phase::Failed(error.to_string()));
-                self.refused.store(true, Ordering::Release);
-                RunError::Pipe { pipe: config.pipe.clone(), error }
-            })?;
-            status.opened(built.source.status());
-            parts.push((built, Arc::clone(status)));
+            let (shared, stop) = (&shared, &options.stop);
+            let (parts, built) = (None, false);
+            let mut life = Life { config, shared, status, outbox, inbox_only, stop, parts, built };
+            match life.build(shared) {
+                // It waits for its store by itself.
+                Ok(()) => {}
+                Err(PipeError::Ledger(error)) if error.passes() => {}
+                Err(error) => {
+                    status.set(Phase::Failed(error.to_string()));
+                    self.refused.store(true, Ordering::Release);
+                    return Err(RunError::Pipe { pipe: config.pipe.clone(), error });
+                }
+            }
+            lives.push(life);
         }
-        Ok(run_parts(parts, &options.stop))
+        Ok(run_all(lives))
     }
 
     /// Closes broker and ledger, in order.
@@ -357,14 +362,11 @@ fn bounded(value: Option<u64>, default: u32) -> u32 {
     value.map_or(default, |value| u32::try_from(value).unwrap_or(u32::MAX))
 }
 
-fn run_parts(parts: Vec<(Parts, Arc<PipeStatus>)>, stop: &Stop) -> Vec<PipeSummary> {
+fn run_all(lives: Vec<Life<'_>>) -> Vec<PipeSummary> {
     std::thread::scope(|scope| {
-        let running: Vec<_> = parts
+        let running: Vec<_> = lives
             .into_iter()
-            .map(|(parts, status)| {
-                let name = parts.name.to_string();
-                (name, scope.spawn(move || run_one(parts, &status, stop)))
-            })
+            .map(|life| (life.config.pipe.clone(), scope.spawn(move || life.run())))
             .collect();
         running
             .into_iter()
@@ -380,29 +382,4 @@ fn run_parts(parts: Vec<(Parts, Arc<PipeStatus>)>, stop: &Stop) -> Vec<PipeSumma
             })
             .collect()
     })
-}
-
-fn run_one(parts: Parts, status: &PipeStatus, stop: &Stop) -> PipeSummary {
-    let name = parts.name.to_string();
-    let began = Instant::now();
-    status.set(Phase::Running);
-    let ended = threads::run(parts, stop).unwrap_or_else(|error| Ended {
-        totals: Totals::default(),
-        remarks: Vec::new(),
-        failure: Some(error),
-    });
-    if let Some(failure) = &ended.failure {
-        tracing::error!(pipe = name, %failure, "the pipe stopped");
-    }
-    status.set(match &ended.failure {
-        Some(failure) => Phase::Failed(failure.to_string()),
-        None => Phase::Ended,
-    });
-    PipeSummary {
-        name,
-        totals: ended.totals,
-        remarks: ended.remarks,
-        failure: ended.failure,
-        elapsed: began.elapsed(),
-    }
 }

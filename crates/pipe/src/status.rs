@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
+use dedup::ledger::{PipeLedger, StoreHealth};
 use event::source::SourceStatus;
 
 use crate::unsettled::UnsettledCounts;
@@ -39,8 +40,50 @@ impl Phase {
 pub struct PipeStatus {
     name: String,
     phase: Mutex<Phase>,
-    source: OnceLock<Arc<SourceStatus>>,
+    source: Mutex<Option<Arc<SourceStatus>>>,
     delivery: OnceLock<Arc<DeliveryStatus>>,
+    store: StoreStatus,
+}
+
+/// How a pipe gets on with the store that it shares with other workers; counted since the start.
+#[derive(Debug, Default)]
+pub struct StoreStatus {
+    ledger: Mutex<Weak<PipeLedger>>,
+    pauses: AtomicU64,
+    withdrawn: AtomicU64,
+}
+
+impl StoreStatus {
+    /// Where it is and what it said, while the pipe runs with one.
+    #[must_use]
+    pub fn health(&self) -> Option<StoreHealth> {
+        locked(&self.ledger).upgrade()?.store_health()
+    }
+
+    /// How often the pipe paused because it couldn't ask the store.
+    #[must_use]
+    pub fn pauses(&self) -> u64 {
+        self.pauses.load(Ordering::Relaxed)
+    }
+
+    /// How often a batch lost its keys to another worker before it was committed, and the pipe
+    /// started again.
+    #[must_use]
+    pub fn withdrawn(&self) -> u64 {
+        self.withdrawn.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn uses(&self, ledger: &Arc<PipeLedger>) {
+        *locked(&self.ledger) = Arc::downgrade(ledger);
+    }
+
+    pub(crate) fn paused(&self) {
+        self.pauses.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn withdraws(&self) {
+        self.withdrawn.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 impl PipeStatus {
@@ -49,8 +92,9 @@ impl PipeStatus {
         Self {
             name: name.to_owned(),
             phase: Mutex::new(Phase::Starting),
-            source: OnceLock::new(),
+            source: Mutex::new(None),
             delivery: OnceLock::new(),
+            store: StoreStatus::default(),
         }
     }
 
@@ -68,14 +112,19 @@ impl PipeStatus {
 
     /// How its source is; `None` before it is open, and for sources that say nothing.
     #[must_use]
-    pub fn source(&self) -> Option<&Arc<SourceStatus>> {
-        self.source.get()
+    pub fn source(&self) -> Option<Arc<SourceStatus>> {
+        locked(&self.source).clone()
     }
 
+    /// A pipe that starts again has another source.
     pub(crate) fn opened(&self, source: Option<Arc<SourceStatus>>) {
-        if let Some(source) = source {
-            let _ = self.source.set(source); // a pipe is opened once
-        }
+        *locked(&self.source) = source;
+    }
+
+    /// How it gets on with the store that it shares with other workers, if it does.
+    #[must_use]
+    pub const fn store(&self) -> &StoreStatus {
+        &self.store
     }
 
     /// How its deliveries are; `None` before it is open.

@@ -99,7 +99,8 @@ fn run(
     }
     seen.operations = places[0].disk.ops();
     places.iter_mut().for_each(|place| place.worker = None);
-    check(&[&places[0].disk, &places[1].disk], streams, &files)?;
+    let disks = places.each_ref().map(|place| place.disk.after_process_kill());
+    check(&[&disks[0], &disks[1]], streams, &files)?;
     Ok(seen)
 }
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use dedup::ledger::{CounterChange, LedgerError, PipeLedger, Settlement};
+use dedup::ledger::{CounterChange, PipeLedger, Settlement};
 use event::path::FieldPath;
 use event::sink::{Publisher, SinkError, StagedOutput};
 use event::source::Acker;
@@ -35,8 +35,9 @@ pub struct Commit {
 }
 
 impl Commit {
-    /// Makes the batch count. `wait_for_room` is asked when the ledger has no disk space: it
-    /// waits a while and says whether to try again.
+    /// Makes the batch count. `wait_for_room` is asked when the ledger has no disk space, or a
+    /// shared store can't say whether the batch is committed: it waits a while and says whether
+    /// to try again.
     ///
     /// # Errors
     /// [`PipeError`]: the pipe stops. Nothing of the batch was acknowledged unless it is committed.
@@ -87,9 +88,9 @@ impl Commit {
             match self.ledger.commit(&settlement).wait() {
                 Ok(()) => break,
                 Err(error) => {
-                    let no_room = matches!(error, LedgerError::DiskFull { .. });
+                    let passes = error.is_disk_full() || error.passes();
                     let error = PipeError::Ledger(error);
-                    if !no_room || !wait_for_room(&error) {
+                    if !passes || !wait_for_room(&error) {
                         return Err(error);
                     }
                 }

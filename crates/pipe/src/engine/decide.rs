@@ -1,5 +1,6 @@
 //! The third step, one thread a pipe: reserve keys in source order.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, bounded};
@@ -18,7 +19,12 @@ pub struct Decide {
     limits: BatchLimits,
     clock: Arc<dyn Clock>,
     wakeups_seen: u64,
+    /// Its keys are in a store that workers share.
+    shared: bool,
 }
+
+/// Asked after a failure of the store that passes: waits a while, and says whether to try again.
+pub type StorePatience<'a> = &'a mut dyn FnMut(&LedgerError) -> bool;
 
 impl Decide {
     /// Goes on with the ledger's next batch number.
@@ -30,7 +36,8 @@ impl Decide {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let next = ledger.next_batch();
-        Self { ledger, next, unsettled, limits, clock, wakeups_seen: 0 }
+        let shared = ledger.store_health().is_some();
+        Self { ledger, next, unsettled, limits, clock, wakeups_seen: 0, shared }
     }
 
     /// Whether the source has to pause because too much is unsettled.
@@ -64,9 +71,13 @@ impl Decide {
     ///
     /// # Errors
     /// [`LedgerError`]: its keys couldn't be looked up.
-    pub fn decide(&mut self, mut batch: Batch) -> Result<Decided, LedgerError> {
+    pub fn decide(
+        &mut self,
+        mut batch: Batch,
+        patience: StorePatience<'_>,
+    ) -> Result<Decided, LedgerError> {
         let seen = self.committed();
-        self.ledger.reserve(self.next, &mut batch)?;
+        self.ledger.reserve_patiently(self.next, &mut batch, patience)?;
         self.keep_waiting(&batch);
         Ok(self.decided(batch, Vec::new(), seen))
     }
@@ -77,15 +88,28 @@ impl Decide {
             return;
         }
         let now_ms = self.clock.now_ms();
+        let held = self.held();
         for (extent, range) in batch.extent_ranges() {
             for index in range.clone() {
                 if batch.events.get(index).is_none_or(|event| event.fate != Fate::Waits) {
                     continue;
                 }
                 let Some(copy) = Carried::copy(batch, extent, &range, index) else { continue };
+                if self.shared {
+                    let held = held.get(&index).copied();
+                    self.unsettled.leave_to_ask(copy, self.next, held, now_ms);
+                    continue;
+                }
                 self.unsettled.leave(copy, self.next, Due::Key, History::default(), now_ms);
             }
         }
+    }
+
+    /// For how long keys of the batch that was decided last are held elsewhere at most, by the
+    /// event's index; ms.
+    fn held(&self) -> HashMap<usize, u64> {
+        let again = self.ledger.ask_again().into_iter();
+        again.map(|again| (again.event as usize, again.lease_left_ms)).collect()
     }
 
     /// What is committed. Read before keys are asked for: what the answer knows is in it.
@@ -109,7 +133,10 @@ impl Decide {
     ///
     /// # Errors
     /// [`LedgerError`]: their keys couldn't be looked up.
-    pub fn decide_waiting(&mut self) -> Result<Option<Decided>, LedgerError> {
+    pub fn decide_waiting(
+        &mut self,
+        patience: StorePatience<'_>,
+    ) -> Result<Option<Decided>, LedgerError> {
         if self.unsettled.is_empty() {
             return Ok(None);
         }
@@ -123,10 +150,14 @@ impl Decide {
             let seen = self.committed();
             let taken = self.unsettled.take(self.clock.now_ms(), &self.limits);
             let Some(Taken { mut batch, ids }) = taken else { return Ok(None) };
-            self.ledger.reserve(self.next, &mut batch)?;
+            self.ledger.reserve_patiently(self.next, &mut batch, patience)?;
+            let held = self.held();
+            let now_ms = self.clock.now_ms();
             let mut any = false;
-            for (event, id) in batch.events.iter().zip(&ids) {
-                if event.fate == Fate::Waits {
+            for (index, (event, id)) in batch.events.iter().zip(&ids).enumerate() {
+                if event.fate == Fate::Waits && self.shared {
+                    self.unsettled.leave_again_to_ask(*id, held.get(&index).copied(), now_ms);
+                } else if event.fate == Fate::Waits {
                     self.unsettled.leave_again(*id, Due::Key, None);
                 } else {
                     any = true;

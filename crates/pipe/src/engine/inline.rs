@@ -21,9 +21,9 @@ pub fn run(parts: Parts, stop: &Stop) -> Result<Totals, PipeError> {
                 if !steps.preparer.prepare(&mut batch) {
                     break;
                 }
-                let decided = steps.decide.decide(batch)?;
+                let decided = steps.decide.decide(batch, &mut |_| false)?;
                 settle(&mut steps.stage, &mut steps.commit, decided)?;
-                while let Some(decided) = steps.decide.decide_waiting()? {
+                while let Some(decided) = steps.decide.decide_waiting(&mut |_| false)? {
                     settle(&mut steps.stage, &mut steps.commit, decided)?;
                 }
             }
@@ -31,7 +31,7 @@ pub fn run(parts: Parts, stop: &Stop) -> Result<Totals, PipeError> {
             Received::End => break,
         }
     }
-    while let Some(decided) = steps.decide.decide_waiting()? {
+    while let Some(decided) = steps.decide.decide_waiting(&mut |_| false)? {
         settle(&mut steps.stage, &mut steps.commit, decided)?;
     }
     let last = steps.decide.finish();

@@ -22,6 +22,7 @@ pub mod decide;
 pub mod inline;
 pub mod lanes;
 mod leaving;
+mod outage;
 pub mod outlet;
 pub mod patience;
 mod pending;
@@ -46,6 +47,7 @@ use event::{Batch, BatchNumber, Clock, LedgerId};
 use lanes::Order;
 use outlet::Outlet;
 
+pub(crate) use outage::Outage;
 pub use totals::Totals;
 
 use crate::prepare::PreparePlan;

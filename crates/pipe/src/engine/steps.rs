@@ -38,7 +38,10 @@ impl Steps {
             publishers.push((outlet.name.clone(), outlet.publisher()));
         }
         let routed = parts.outlets.iter().filter(|o| matches!(o.takes, Takes::Routed(_)));
-        let status = Arc::new(DeliveryStatus::new(routed.map(|outlet| outlet.name.as_str())));
+        // A pipe that starts again goes on counting.
+        let known = parts.status.delivery().cloned();
+        let names = routed.map(|outlet| outlet.name.as_str());
+        let status = known.unwrap_or_else(|| Arc::new(DeliveryStatus::new(names)));
         parts.status.delivers(Arc::clone(&status));
         let acker = parts.source.acker();
         let settled = parts.ledger.source_state();

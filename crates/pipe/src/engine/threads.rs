@@ -3,18 +3,21 @@
 //! Bounded channels join them, so a slow sink slows the source down; a token for each source batch
 //! under way bounds how many read buffers exist.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use event::Batch;
+use dedup::ledger::LedgerError;
 use event::sink::SinkError;
 use event::source::{Received, Stop};
+use event::{Batch, Clock};
 
 use super::commit::Commit;
 use super::decide::Decide;
+use super::outage::Outage;
 use super::patience::Patience;
 use super::planted::Planted;
 use super::read::Read;
@@ -22,6 +25,7 @@ use super::stage::{Stage, StageFailure, StagedBatch};
 use super::steps::Steps;
 use super::{BATCHES_IN_FLIGHT_MAX, Decided, Parts, PipeError, Totals};
 use crate::prepare::Preparer;
+use crate::status::PipeStatus;
 
 /// Workers that prepare batches side by side.
 const WORKERS: usize = 2;
@@ -58,6 +62,9 @@ struct Line<'a> {
     planted: Option<Planted>,
     drain_max: Duration,
     drain_began: Mutex<Option<Instant>>,
+    /// How the pipe stands.
+    status: &'a PipeStatus,
+    clock: &'a dyn Clock,
 }
 
 impl Line<'_> {
@@ -103,6 +110,17 @@ impl Line<'_> {
         true
     }
 
+    /// Waits before the store is asked again; whether to.
+    fn wait_for_store(&self, outage: &mut Outage, reason: &LedgerError) -> bool {
+        let until = Instant::now() + outage.failed(reason, self.status, self.clock.now_ms());
+        while Instant::now() < until {
+            if !self.nap() {
+                return false;
+            }
+        }
+        true
+    }
+
     /// Waits a moment; whether it is worth waiting on.
     fn nap(&self) -> bool {
         if self.halt.asked() || self.drain_is_over() {
@@ -120,6 +138,7 @@ impl Line<'_> {
 pub fn run(parts: Parts, stop: &Stop) -> Result<Ended, PipeError> {
     let name = parts.name.clone();
     let plan = parts.plan.clone();
+    let (status, clock) = (Arc::clone(&parts.status), Arc::clone(&parts.clock));
     let line = Line {
         stop,
         halt: Stop::default(),
@@ -127,6 +146,8 @@ pub fn run(parts: Parts, stop: &Stop) -> Result<Ended, PipeError> {
         planted: parts.planted,
         drain_max: parts.drain_max,
         drain_began: Mutex::new(None),
+        status: &status,
+        clock: &*clock,
     };
     let mut steps = Steps::new(parts, &line.halt)?;
     steps.stage.side_by_side = true;
@@ -168,8 +189,13 @@ pub fn run(parts: Parts, stop: &Stop) -> Result<Ended, PipeError> {
         let decider =
             Builder::new().name(format!("{name}-decide")).spawn_scoped(scope, move || {
                 let next = NextStep { batches: decided_sender, permits: permit_taker };
-                if let Err(error) = decide_loop(steps.decide, &from_workers, &next, line) {
-                    line.fail(error);
+                match decide_loop(steps.decide, &from_workers, &next, line) {
+                    // The store stayed away for as long as a drain may take.
+                    Err(PipeError::Ledger(error)) if error.passes() => {
+                        line.give_up(line.status.name(), &error.into());
+                    }
+                    Err(error) => line.fail(error),
+                    Ok(()) => {}
                 }
             });
         let pipe = name.clone();
@@ -291,6 +317,8 @@ fn decide_loop(
     next_step: &NextStep,
     line: &Line<'_>,
 ) -> Result<(), PipeError> {
+    let outage = RefCell::new(Outage::new(line.status.name()));
+    let mut patience = |reason: &LedgerError| line.wait_for_store(&mut outage.borrow_mut(), reason);
     let mut turn = workers.iter().cycle().peekable();
     let mut ended = false;
     let mut quiet_since = Instant::now();
@@ -300,7 +328,7 @@ fn decide_loop(
             if line.halt.asked() {
                 return Ok(());
             }
-            if let Some(decided) = decide.decide_waiting()? {
+            if let Some(decided) = decide.decide_waiting(&mut patience)? {
                 break decided;
             }
             // Parked events stay in the ledger when somebody wants the pipe to stop.
@@ -332,12 +360,13 @@ fn decide_loop(
             match worker.recv_timeout(wait) {
                 Ok(batch) => {
                     turn.next();
-                    break decide.decide(batch)?;
+                    break decide.decide(batch, &mut patience)?;
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => ended = true,
             }
         };
+        outage.borrow_mut().over(line.status);
         quiet_since = Instant::now();
         if !next_step.take(decided) {
             return Ok(());
@@ -422,13 +451,17 @@ fn commit_loop(
     tokens: &Sender<()>,
     line: &Line<'_>,
 ) -> Totals {
+    let mut outage = Outage::new(name);
     for staged in inbox {
         let batch = &staged.decided.batch;
         let has_token = !batch.carried && !batch.extents.is_empty();
-        let mut wait_for_room = |reason: &PipeError| line.wait_for_room(name, reason);
+        let mut wait_for_room = |reason: &PipeError| match reason {
+            PipeError::Ledger(error) if error.passes() => line.wait_for_store(&mut outage, error),
+            _ => line.wait_for_room(name, reason),
+        };
         match commit.commit(staged, &mut wait_for_room) {
-            Ok(()) => {}
-            Err(PipeError::Ledger(error)) if error.is_disk_full() => {
+            Ok(()) => outage.over(line.status),
+            Err(PipeError::Ledger(error)) if error.is_disk_full() || error.passes() => {
                 line.give_up(name, &error.into());
                 break;
             }

@@ -52,6 +52,27 @@ impl Totals {
         self.bytes += batch.buffer.len() as u64;
     }
 
+    /// Adds what another stretch of the run did.
+    pub(crate) fn merge(&mut self, more: Self) {
+        let Self { batches, received, outcomes, reread, expired, bytes, types, reasons, by_type } =
+            more;
+        // Named before the stretch ended.
+        debug_assert!(by_type.is_empty());
+        self.batches += batches;
+        self.received += received;
+        self.reread += reread;
+        self.expired += expired;
+        self.bytes += bytes;
+        self.outcomes.iter_mut().zip(outcomes).for_each(|(sum, more)| *sum += more);
+        for (name, row) in types {
+            let sums = self.types.entry(name).or_default();
+            sums.iter_mut().zip(row).for_each(|(sum, more)| *sum += more);
+        }
+        for (reason, count) in reasons {
+            *self.reasons.entry(reason).or_default() += count;
+        }
+    }
+
     pub(super) fn name_types(&mut self, types: &Types) {
         for (id, row) in (0_u32..).zip(&self.by_type) {
             for (total, cell) in self.outcomes.iter_mut().zip(row) {

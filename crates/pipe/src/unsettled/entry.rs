@@ -7,6 +7,11 @@ use super::carried::Carried;
 /// Attempts that are kept with their words; of more, the first and the last ones.
 const ATTEMPTS_KEPT: usize = 20;
 
+/// How soon a store is asked again for a key that is held elsewhere; doubled each time, at most
+/// [`ASK_DOUBLINGS_MAX`] times, and never beyond the holder's lease.
+const ASK_AGAIN_MS_MIN: u64 = 50;
+const ASK_DOUBLINGS_MAX: u32 = 5;
+
 /// When an unsettled event may go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Due {
@@ -88,6 +93,11 @@ pub(super) struct Entry {
     pub(super) parked: Option<u64>,
     /// It is parked, and the ledger doesn't know what happened since.
     pub(super) to_record: bool,
+    /// It waits for a key in a store that workers share: it stays with its source, which can give
+    /// it to another worker once this one is gone, so it isn't parked.
+    pub(super) stays: bool,
+    /// How often a store said that its key is held elsewhere.
+    pub(super) asked: u32,
 }
 
 impl Entry {
@@ -106,7 +116,24 @@ impl Entry {
             since_ms: now_ms,
             parked: None,
             to_record: false,
+            stays: false,
+            asked: 0,
         }
+    }
+
+    /// It waits for a key in a store that workers share.
+    pub(super) fn stay(&mut self, held: Option<u64>, now_ms: i64) {
+        self.stays = true;
+        let due = held.map_or(Due::Key, |left_ms| Due::At(self.ask_again_ms(now_ms, left_ms)));
+        self.stand = Stand::Waits(due);
+    }
+
+    /// When a store is asked again for its key, which is held elsewhere.
+    fn ask_again_ms(&mut self, now_ms: i64, lease_left_ms: u64) -> i64 {
+        let patience = ASK_AGAIN_MS_MIN << self.asked.min(ASK_DOUBLINGS_MAX);
+        self.asked = self.asked.saturating_add(1);
+        let ms = lease_left_ms.min(patience);
+        now_ms.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX))
     }
 
     pub(super) fn is_ready(&self, now_ms: i64) -> bool {

@@ -144,10 +144,37 @@ impl Unsettled {
     pub(crate) fn leave_again(&self, id: u64, due: Due, history: Option<History>) {
         if let Some(entry) = self.store().entries.get_mut(&id) {
             entry.stand = Stand::Waits(due);
+            entry.stays = false;
             if let Some(history) = history {
                 entry.history = history;
                 entry.to_record |= entry.parked.is_some();
             }
+        }
+    }
+
+    /// As [`Unsettled::leave`], for an event that waits for a key in a store that workers share.
+    /// `held`: for how long a batch elsewhere holds it at most, ms.
+    pub(crate) fn leave_to_ask(
+        &self,
+        carried: Carried,
+        number: BatchNumber,
+        held: Option<u64>,
+        now_ms: i64,
+    ) {
+        let mut store = self.store();
+        let id = store.next_id;
+        store.next_id += 1;
+        store.counts.events += 1;
+        store.counts.bytes += carried.bytes() as u64;
+        let mut entry = Entry::new(carried, number, Due::Key, History::default(), now_ms);
+        entry.stay(held, now_ms);
+        store.entries.insert(id, entry);
+    }
+
+    /// As [`Unsettled::leave_again`], likewise.
+    pub(crate) fn leave_again_to_ask(&self, id: u64, held: Option<u64>, now_ms: i64) {
+        if let Some(entry) = self.store().entries.get_mut(&id) {
+            entry.stay(held, now_ms);
         }
     }
 

@@ -69,6 +69,7 @@ impl Unsettled {
             let is_new = entry.parked.is_none()
                 && is_old
                 && matches!(entry.stand, Stand::Waits(_))
+                && !entry.stays
                 && entry.left_in < number
                 && entry.carried.replay.is_none();
             if !is_new && !entry.to_record {
