@@ -20,6 +20,7 @@ pub mod replay;
 pub mod run;
 pub mod stage;
 pub mod status;
+pub mod stores;
 pub mod tables;
 pub mod tap;
 pub mod trial;

@@ -35,6 +35,7 @@ use crate::stage::time::TimeFormat;
 use crate::stage::transform::{TransformContext, Transforms};
 use crate::stage::validate::Validator;
 use crate::status::PipeStatus;
+use crate::stores::Stores;
 use crate::tap::TapHub;
 use crate::types::{Types, Windows};
 use crate::unsettled::UnsettledLimits;
@@ -60,6 +61,8 @@ pub struct Shared<'a> {
     pub clock: &'a Arc<dyn Clock>,
     /// Who watches.
     pub taps: &'a TapHub,
+    /// The stores that pipes share with other workers.
+    pub stores: &'a Stores,
     /// Read sources from their start.
     pub reread: bool,
     /// Whether the definition of a scope's keys may change, and how the old one was.
@@ -103,7 +106,7 @@ pub(crate) fn build_wired(
     shared: &Shared<'_>,
     wiring: Wiring,
 ) -> Result<Parts, PipeError> {
-    let ledger = shared.ledger.pipe(declaration(config, shared))?;
+    let ledger = shared.ledger.pipe(declaration(config, shared)?)?;
     let source = if wiring.inbox_only {
         Box::new(InboxOnly::new(source_name(config)))
     } else {
@@ -127,7 +130,7 @@ pub(crate) fn build_around(
     source: Box<dyn Source>,
     outlets: Vec<Outlet>,
 ) -> Result<Parts, PipeError> {
-    let ledger = shared.ledger.pipe(declaration(config, shared))?;
+    let ledger = shared.ledger.pipe(declaration(config, shared)?)?;
     let plan = Arc::new(prepare_plan(config, shared, &ledger)?);
     name_types(&ledger, &plan.types);
     let ends = Ends { source, outlets, letters: Vec::new() };
@@ -198,15 +201,16 @@ fn source_name(config: &PipeConfig) -> String {
     }
 }
 
-fn declaration(config: &PipeConfig, shared: &Shared<'_>) -> PipeDeclaration {
-    PipeDeclaration {
+fn declaration(config: &PipeConfig, shared: &Shared<'_>) -> Result<PipeDeclaration, PipeError> {
+    let dedup = config.dedup.as_ref();
+    Ok(PipeDeclaration {
         pipe: config.pipe.clone(),
         source: source_name(config),
         sinks: outlets::names(config),
         scope: config.dedup.as_ref().map(|dedup| scope(dedup, shared.new_key)),
         config_fingerprint: config.fingerprint,
-        store: None,
-    }
+        store: dedup.map(|dedup| shared.stores.of(dedup)).transpose()?.flatten(),
+    })
 }
 
 fn scope(dedup: &DedupConfig, new_key: Option<&NewKey>) -> ScopeDeclaration {

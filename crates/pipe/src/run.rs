@@ -18,6 +18,7 @@ use crate::life::Life;
 use crate::plan::Shared;
 use crate::replay::{Inbox, Outbox, inbox};
 use crate::status::{Phase, PipeStatus};
+use crate::stores::Stores;
 use crate::tap::TapHub;
 
 /// What a run needs beside the pipes.
@@ -117,6 +118,7 @@ pub struct Session {
     pipes: Vec<Arc<PipeStatus>>,
     inboxes: Vec<(Inbox, Outbox)>,
     refused: AtomicBool,
+    stores: Stores,
 }
 
 impl Session {
@@ -185,6 +187,7 @@ impl Session {
             pipes: configs.iter().map(status).collect(),
             inboxes: configs.iter().map(|_| inbox()).collect(),
             refused: AtomicBool::new(false),
+            stores: Stores::default(),
         })
     }
 
@@ -275,6 +278,7 @@ impl Session {
             disk: &options.disk,
             clock: &options.clock,
             taps: &options.taps,
+            stores: &self.stores,
             reread: options.reread,
             new_key: options.new_key.as_ref(),
             planted: options.tuning.planted,

@@ -21,6 +21,7 @@ use crate::engine::outlet::{Outlet, Takes};
 use crate::engine::{PipeError, inline};
 use crate::plan::{DEAD_SINK, REJECTED_SINK, Shared, build_around};
 use crate::prepare::Preparer;
+use crate::stores::Stores;
 use crate::tap::TapHub;
 
 /// When a trial begins: 2026-01-01T00:00:00Z. Always the same, so that a test comes out the same
@@ -93,6 +94,7 @@ pub fn run(config: &PipeConfig, test: &PipeTest) -> Result<Trial, PipeError> {
         disk: &disk,
         clock: &wall,
         taps: &taps,
+        stores: &Stores::none(),
         reread: false,
         new_key: None,
         planted: None,

@@ -129,12 +129,20 @@ fn differences(here: &DedupConfig, there: &DedupConfig) -> Vec<(&'static str, St
         let shown = |dedup: &DedupConfig| format!("`memory_bytes_max: {}`", bytes(dedup));
         found.push(("memory_bytes_max", shown(here), shown(there)));
     }
+    if here.store != there.store {
+        let shown = |dedup: &DedupConfig| match &dedup.store {
+            None => "no `store`".to_owned(),
+            Some(store) => format!("`store: {}`", store.place()),
+        };
+        found.push(("store", shown(here), shown(there)));
+    }
     let times = |key: &'static str, here, there| {
         let shown = |time| format!("`{key}: {}`", show_duration(time));
         (here != there).then(|| (key, shown(here), shown(there)))
     };
     found.extend(times("lateness", here.lateness, there.lateness));
     found.extend(times("clock_ahead_max", here.clock_ahead_max, there.clock_ahead_max));
+    found.extend(times("lease", here.lease, there.lease));
     found.extend(times("source_idle_max", here.source_idle_max, there.source_idle_max));
     found
 }

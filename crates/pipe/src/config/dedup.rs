@@ -6,6 +6,7 @@ use super::envelope;
 use super::key::{self, DedupKey};
 use super::problem::Problems;
 use super::section::{Section, Value};
+use super::store::{self, StoreConfig};
 
 /// What makes two events the same, and for how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +43,10 @@ pub struct DedupConfig {
     pub source_idle_max: Duration,
     /// What the scope's keys may take in memory; 16 MiB to 1 TiB.
     pub memory_bytes_max: u64,
+    /// Where its keys are, when several workers share them; `None`: in the data folder.
+    pub store: Option<StoreConfig>,
+    /// With a store: for how long what was reserved is kept without a sign of life.
+    pub lease: Duration,
 }
 
 /// Which event types a window is for.
@@ -136,6 +141,7 @@ pub(crate) fn build(
     if let Some(key) = &key {
         check_body(key, section, problems);
     }
+    let store = store::build(section, problems);
     Some(DedupConfig {
         key: key?,
         scope: match section.entry("scope") {
@@ -171,6 +177,8 @@ pub(crate) fn build(
         clock_ahead_max: section.duration("clock_ahead_max")?,
         source_idle_max: section.duration("source_idle_max")?,
         memory_bytes_max: section.count("memory_bytes_max")?,
+        store: store?,
+        lease: section.duration("lease")?,
     })
 }
 

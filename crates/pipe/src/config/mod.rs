@@ -37,6 +37,7 @@ mod secret;
 mod section;
 mod sink;
 mod source;
+mod store;
 mod suggest;
 mod syntax;
 mod table;
@@ -70,6 +71,7 @@ pub use self::source::{
     Compression, Endpoint, FilePattern, FileSourceConfig, KinesisSourceConfig, SourceConfig,
     SqsSourceConfig, StreamStart,
 };
+pub use self::store::{DynamoConfig, RedisConfig, StoreConfig};
 pub use self::test::{AlarmsConfig, Given, PipeTest};
 pub use self::transform::TransformConfig;
 pub use connect::http::{HttpAuth, HttpBody, HttpOptions as HttpConfig};

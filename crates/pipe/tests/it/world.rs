@@ -239,6 +239,7 @@ fn added(
         disk,
         clock: &clock,
         taps: &taps,
+        stores: &pipe::stores::Stores::default(),
         reread: false,
         new_key: None,
         planted,

@@ -8,6 +8,7 @@ mod delivery;
 mod http;
 mod sink;
 mod source;
+mod store;
 
 use self::delivery::{
     ARCHIVE, CIRCUIT, DEAD_LETTER, DEAD_LETTERS_MAX, ORDERS, PARK_AFTER, PARKED_BYTES_MAX, RETRY,
@@ -39,6 +40,7 @@ const fn one_or_list(of: &'static Kind, min: usize, max: usize) -> Kind {
     Kind::List { of, min, max, or_one: true, or_text: None }
 }
 
+const HOUR_S: u64 = 3_600;
 const DAY_S: u64 = 86_400;
 
 /// Most characters of a program or template.
@@ -298,7 +300,8 @@ static DEDUP: Table = Table {
             "Without events for this long, time goes on by this machine's clock.",
         )
         .default("1m"),
-        Key::later("store", "take it out: keys are kept in the data folder"),
+        store::STORE,
+        store::LEASE,
         Key::new(
             "memory_bytes_max",
             Kind::Size { min: 16 * MIB, max: TIB },

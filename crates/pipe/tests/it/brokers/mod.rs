@@ -64,6 +64,7 @@ impl Node {
             disk: &self.disk,
             clock: &clock,
             taps: &taps,
+            stores: &pipe::stores::Stores::default(),
             reread: false,
             new_key: None,
             planted: None,
