@@ -17,6 +17,7 @@ pub mod now;
 pub mod report;
 pub mod show;
 pub mod storage;
+pub mod store;
 pub mod table;
 pub mod tables;
 pub mod webhook;

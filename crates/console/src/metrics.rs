@@ -3,6 +3,7 @@
 //! and streams by [`NAMES_MAX`].
 
 mod delivery;
+mod store;
 
 use event::Outcome;
 
@@ -21,6 +22,7 @@ pub fn page(now: &Now, version: &str) -> String {
     pipes(now, &mut page);
     sources(now, &mut page);
     delivery::add(now, &mut page);
+    store::add(now, &mut page);
     ledger(now, &mut page);
     queues(now, &mut page);
     streams(now, &mut page);

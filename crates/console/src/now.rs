@@ -17,6 +17,7 @@ use pipe::{Phase, PipeStatus};
 use crate::delivery::{DeadStoreNow, DeliveryNow};
 use crate::last_run::{LastRun, PipeRun};
 use crate::storage::{Storage, bytes_below};
+use crate::store::StoreNow;
 
 /// Rates are of this long; ms.
 const RATE_MS: i64 = 10_000;
@@ -102,6 +103,8 @@ pub struct PipeNow {
     pub source: Option<SourceNow>,
     /// How its deliveries are.
     pub delivery: DeliveryNow,
+    /// How it gets on with the store that it shares with other workers.
+    pub store: Option<StoreNow>,
 }
 
 /// How a source is.
@@ -298,6 +301,7 @@ fn pipe_now(state: &LedgerState, status: &PipeStatus, at_ms: i64) -> PipeNow {
             last_error: source.last_error(),
         }),
         delivery: DeliveryNow::of(status.delivery().map(AsRef::as_ref)),
+        store: StoreNow::of(status.store()),
         ..PipeNow::default()
     };
     let Some((id, pipe)) = state.pipe(status.name()) else { return now };

@@ -156,6 +156,18 @@ pub struct ScopeReport {
     pub keys_committed: u64,
     /// Key runs.
     pub key_runs: u64,
+    /// The store that workers share it through.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store: Option<StoreReport>,
+}
+
+/// A store that workers share a scope through.
+#[derive(Clone, Debug, Serialize)]
+pub struct StoreReport {
+    /// Where it is.
+    pub place: String,
+    /// How often it lost its data, as far as this data folder noticed.
+    pub losses: u64,
 }
 
 /// The two sides of P4 of one source of a pipe.
@@ -241,6 +253,10 @@ impl Report {
                     keys_committed: scope.keys_committed,
                     key_runs: state.runs.iter().filter(|run| usize::from(run.scope) == at).count()
                         as u64,
+                    store: scope.shared.as_ref().map(|shared| StoreReport {
+                        place: shared.place.clone(),
+                        losses: shared.losses,
+                    }),
                 })
                 .collect(),
             broker: facts.last_run.and_then(|run| run.broker.clone()),
@@ -268,6 +284,18 @@ impl Report {
 
     /// Finds what somebody should look at.
     fn look(&mut self, facts: &Facts<'_>) {
+        for scope in &self.scopes {
+            let Some(store) = scope.store.as_ref().filter(|store| store.losses > 0) else {
+                continue;
+            };
+            self.warnings.push(format!(
+                "scope {}: the store {} lost its data {}: what other workers delivered before may \
+                 have come through once more",
+                scope.scope,
+                store.place,
+                show::counted(store.losses, "time"),
+            ));
+        }
         for found in &self.imbalances {
             let batch = found.batch.map_or(String::new(), |batch| format!(", since batch {batch}"));
             self.errors.push(format!(

@@ -10,6 +10,10 @@ use super::problem::Problems;
 use super::section::Section;
 use super::source::is_address;
 
+/// What [`RedisConfig`] holds where only an address is given; as in the table of keys.
+const PREFIX: &str = "onceflow";
+const TIMEOUT: Duration = Duration::from_secs(5);
+
 /// A store of keys that several workers share.
 #[derive(Clone, PartialEq, Eq)]
 pub enum StoreConfig {
@@ -84,26 +88,31 @@ pub(crate) fn build(dedup: &Section, problems: &mut Problems<'_>) -> Option<Opti
     if store.entry("dynamodb").is_some() {
         return dynamo(store.section("dynamodb")?, problems).map(StoreConfig::Dynamo).map(Some);
     }
-    let section = if store.entry("redis").is_some() { store.section("redis")? } else { store };
-    redis(section, problems).map(StoreConfig::Redis).map(Some)
+    let redis = match store.entry("redis") {
+        Some(_) => redis(store.section("redis")?, problems),
+        None => plain(address(store, problems)?),
+    };
+    redis.map(StoreConfig::Redis).map(Some)
 }
 
 /// What stores that workers share know nothing of.
 fn only_what_it_can(dedup: &Section, problems: &mut Problems<'_>) {
-    let mut refuse = |key: &str, what: &str| {
+    if dedup.word("on_other_body").is_some_and(|word| word != "drop") {
+        let what = "a shared store can't tell bodies apart for `on_other_body`";
         problems
-            .add(dedup.place_of(key), what)
+            .add(dedup.place_of("on_other_body"), what)
             .help("take it out, or take `store` out: with one data folder it works");
-    };
-    if dedup.is_written("on_other_body") && dedup.word("on_other_body") != Some("drop") {
-        refuse("on_other_body", "a shared store can't tell bodies apart for `on_other_body`");
-    }
-    if dedup.is_written("refresh") && dedup.flag("refresh") == Some(true) {
-        refuse("refresh", "a shared store doesn't prolong windows for `refresh`");
     }
 }
 
-fn redis(section: &Section, problems: &mut Problems<'_>) -> Option<RedisConfig> {
+/// A server that is only named.
+fn plain(url: String) -> Option<RedisConfig> {
+    let (ca_file, user, password) = (None, None, None);
+    let (prefix, timeout) = (PREFIX.to_owned(), TIMEOUT);
+    Some(RedisConfig { url, ca_file, user, password, prefix, timeout })
+}
+
+fn address(section: &Section, problems: &mut Problems<'_>) -> Option<String> {
     let url = section.text("url")?.to_owned();
     if let Err(error) = RedisOptions::parse(&url) {
         problems.add(section.place_of("url"), format!("this is no store: {}", error.what)).help(
@@ -111,18 +120,22 @@ fn redis(section: &Section, problems: &mut Problems<'_>) -> Option<RedisConfig> 
         );
         return None;
     }
+    Some(url)
+}
+
+fn redis(section: &Section, problems: &mut Problems<'_>) -> Option<RedisConfig> {
+    let url = address(section, problems)?;
     let text = |key: &str| match section.entry(key) {
         Some(_) => section.text(key).map(|text| Some(text.to_owned())),
         None => Some(None),
     };
-    let timeout = section.entry("timeout").map(|_| section.duration("timeout"));
     Some(RedisConfig {
         url,
         ca_file: text("ca_file")?.map(|file| problems.source.base_dir.join(file)),
         user: text("user")?,
         password: text("password")?,
-        prefix: text("prefix")?.unwrap_or_else(|| "onceflow".into()),
-        timeout: timeout.unwrap_or(Some(Duration::from_secs(5)))?,
+        prefix: section.text("prefix")?.to_owned(),
+        timeout: section.duration("timeout")?,
     })
 }
 
