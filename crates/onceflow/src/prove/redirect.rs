@@ -74,6 +74,12 @@ pub(super) fn redirect(
     let mut of_pipe = Vec::new();
     let mut redirected = Vec::new();
     for mut config in configs {
+        // Nothing of a proof may reach a store that others share.
+        if config.dedup.as_mut().is_some_and(|dedup| dedup.store.take().is_some()) {
+            let note =
+                format!("pipe {}: keys are kept in the folder, not in its store", config.pipe);
+            mover.notes.push(note);
+        }
         of_pipe.push(mover.pipe(&mut config));
         redirected.push(config);
     }

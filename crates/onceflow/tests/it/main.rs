@@ -32,6 +32,7 @@ mod report;
 mod serve;
 mod served;
 mod signals;
+mod store_faults;
 mod tap;
 mod test_command;
 mod tidy;
