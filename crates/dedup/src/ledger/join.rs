@@ -7,6 +7,7 @@ use super::lock;
 use super::{PipeDeclaration, ScopeDeclaration};
 use crate::error::LedgerError;
 use crate::record::{Record, SharedRecord};
+use crate::scope::OnOtherBody;
 use crate::state::{LedgerState, ScopeState};
 use crate::store::{Joined, SharedScope, Store, StoreError, StoreFault};
 
@@ -38,6 +39,12 @@ impl Core {
             };
         };
         let place = shared.store.place();
+        let options = &wanted.options;
+        if options.refresh || options.on_other_body != OnOtherBody::Drop {
+            let what = "`refresh`, and `on_other_body` other than `drop`, work with keys in the data \
+                        folder only: take them out, or `dedup.store`";
+            return Err(refuse(declaration, what.into()));
+        }
         if let Some((_, keys @ 1.., None)) = known {
             return Err(refuse(
                 declaration,

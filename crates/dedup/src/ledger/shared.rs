@@ -78,6 +78,7 @@ struct Counts {
     duplicates: AtomicU64,
     busy: AtomicU64,
     failures: AtomicU64,
+    losses: AtomicU64,
 }
 
 /// A batch that is open in the store.
@@ -131,7 +132,7 @@ impl SharedPipe {
         };
         let keeper =
             Keeper::start(Arc::clone(&store), shared.lease / 3, move || renewal.renew_all())?;
-        Ok(Self {
+        let pipe_side = Self {
             core: Arc::clone(core),
             store,
             scope,
@@ -145,13 +146,14 @@ impl SharedPipe {
             withdrawn,
             counts,
             keeper,
-        })
+        };
+        pipe_side.count_losses();
+        Ok(pipe_side)
     }
 
     pub(super) fn health(&self) -> StoreHealth {
+        // Without a lock of the ledger: whoever asks may look at its state just now.
         let counts = &self.counts;
-        let live = lock(&self.core.live);
-        let scope = live.state.scopes.get(usize::from(self.scope_number));
         StoreHealth {
             place: self.store.place(),
             reachable: !counts.unreachable.load(Ordering::Relaxed),
@@ -159,7 +161,7 @@ impl SharedPipe {
             duplicates: counts.duplicates.load(Ordering::Relaxed),
             busy: counts.busy.load(Ordering::Relaxed),
             failures: counts.failures.load(Ordering::Relaxed),
-            losses: scope.and_then(|scope| scope.shared.as_ref()).map_or(0, |it| it.losses),
+            losses: counts.losses.load(Ordering::Relaxed),
         }
     }
 
@@ -263,7 +265,16 @@ impl SharedPipe {
         if joined.secret != self.scope.secret {
             return Err(other_secret(&self.store, &self.scope));
         }
-        self.core.note_joined(self.scope_number, &self.store, &joined)
+        self.core.note_joined(self.scope_number, &self.store, &joined)?;
+        self.count_losses();
+        Ok(())
+    }
+
+    fn count_losses(&self) {
+        let live = lock(&self.core.live);
+        let scope = live.state.scopes.get(usize::from(self.scope_number));
+        let losses = scope.and_then(|scope| scope.shared.as_ref()).map_or(0, |it| it.losses);
+        self.counts.losses.store(losses, Ordering::Relaxed);
     }
 
     /// A batch of this worker that nobody works at any more gives up its keys; whether it was one.
