@@ -47,7 +47,7 @@ impl Server {
             .ok()?;
         let server = Self { child, port, _folder: folder };
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            std::thread::sleep(Duration::from_millis(5));
+            std::thread::yield_now();
         }
         Some(server)
     }

@@ -86,7 +86,7 @@ impl Server {
             if up && (!plain || self.answers()) {
                 return;
             }
-            std::thread::sleep(Duration::from_millis(10));
+            std::thread::yield_now();
         }
         panic!("redis-server on port {} doesn't answer", self.port);
     }
@@ -197,7 +197,7 @@ impl Cluster {
         };
         while !self.nodes.iter().all(whole) {
             assert!(Instant::now() < until, "the cluster doesn't come up");
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::yield_now();
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 
 use super::super::StoreError;
 use super::call::Call;
-use super::joint::{Fill, Joint};
+use super::joint::Joint;
 use super::layout::{PLACE_BITS_MAX, PLACE_BITS_MIN, RECORD_BYTES, RECORDS_A_PLACE};
 use super::reserve::lost;
 use super::script;
@@ -58,7 +58,7 @@ fn begin(servers: &Servers, joint: &Joint) -> Result<(), StoreError> {
             if fill.places < PLACES_SEEN_MIN {
                 continue;
             }
-            std::mem::replace(&mut *fill, Fill::default())
+            std::mem::take(&mut *fill)
         };
         let known = joint.shard(shard);
         let full = seen.bytes / seen.places > (RECORDS_A_PLACE * RECORD_BYTES) as u64;

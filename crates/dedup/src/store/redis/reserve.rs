@@ -11,8 +11,7 @@ use super::batches;
 use super::call::{Call, bytes, number, parts};
 use super::joint::{Joint, Shard};
 use super::layout::{
-    HOLDER_BYTES, SHARDS, TOLD_BYTES, Told, UNTIL_FOREVER_S, batch_bytes, batch_of, place, put_ask,
-    shard, until_s,
+    HOLDER_BYTES, SHARDS, TOLD_BYTES, Told, batch_bytes, batch_of, place, put_ask, shard, until_s,
 };
 use super::script;
 use super::servers::{Servers, verdict};
@@ -222,7 +221,6 @@ impl Reservation<'_> {
             }
             asks.push(from..bytes.len());
         }
-        debug_assert!(latest <= UNTIL_FOREVER_S);
         call.arg(latest.to_string());
         for range in asks {
             call.arg(bytes.get(range).unwrap_or_default());
