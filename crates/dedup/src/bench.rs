@@ -63,7 +63,7 @@ impl Runs {
         let each = |number: u64| CommittedKey {
             key: key(number),
             recorded_ms: 1_700_000_000_000 + (number / 3_000) as i64,
-            window_ms: [86_400_000, 80_000_000, 100_000_000][number as usize % 3],
+            window_ms: 80_000_000 + (number % 3) as i64 * 10_000_000,
             body_hash: number,
             state: KeyState::Delivered,
             by: CommittedBy { pipe: 0, batch: BatchNumber(number >> 16) },

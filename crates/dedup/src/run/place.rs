@@ -40,7 +40,7 @@ impl Place {
             return (i64::MIN, i64::MAX);
         }
         let bits = self.class - BUCKETS_OF_CLASS_BITS;
-        (self.bucket << bits, self.bucket << bits | (1 << bits) - 1)
+        (self.bucket << bits, (self.bucket << bits) | ((1 << bits) - 1))
     }
 }
 
