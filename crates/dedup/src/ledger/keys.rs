@@ -121,7 +121,7 @@ fn attempt(
         };
         keys.clear();
         let decoded = keyed.keys(&mut scratch, &mut keys);
-        decoded.map_err(|malformed| LedgerError::stopped(malformed))?;
+        decoded.map_err(LedgerError::stopped)?;
         Ok(living.hand_out(&keys)?)
     });
     if gap {
