@@ -27,20 +27,6 @@ pub(crate) struct Memory {
     pub(crate) now_ms: AtomicI64,
 }
 
-impl Memory {
-    /// Everything that it knew is gone.
-    pub(crate) fn lose(&self) {
-        let mut kept = self.kept.lock().unwrap();
-        *kept = Kept { incarnations: kept.incarnations, ..Kept::default() };
-    }
-
-    /// Batches that are open.
-    pub(crate) fn open(&self) -> usize {
-        let kept = self.kept.lock().unwrap();
-        kept.records.values().filter(|(state, _)| *state == BatchState::Open).count()
-    }
-}
-
 impl Kept {
     fn state(&self, batch: BatchRef) -> BatchState {
         self.records.get(&batch).map_or(BatchState::Absent, |(state, _)| *state)
