@@ -191,7 +191,7 @@ impl<'a, 'b> Harvest<'a, 'b> {
     }
 }
 
-/// Hands out rows by key, recorded time and window, equal ones in the order in which they are.
+/// Hands out rows by key, recorded time, window and body, equal ones in the order in which they are.
 ///
 /// Sorts the upper halves of the keys, which are hashes: only few are equal, and little is moved.
 fn for_each_sorted<E>(
@@ -219,7 +219,8 @@ fn for_each_sorted<E>(
             continue;
         }
         equal.extend(run.iter().filter_map(row));
-        equal.sort_by_key(|(row, kind)| (row.key(), row.recorded_ms, kind.window_ms));
+        equal
+            .sort_by_key(|(row, kind)| (row.key(), row.recorded_ms, kind.window_ms, row.body_hash));
         equal.drain(..).try_for_each(|(row, kind)| each(row, kind))?;
         // As many as were handed out.
         ahead.nth(run.len() - 2);
@@ -274,7 +275,9 @@ mod tests {
             kind: (i % 5 % 2) as u32,
         };
         let rows: Vec<Row> = (0..3000).map(row).collect();
-        let order = |row: &Row| (row.key(), row.recorded_ms, kinds[row.kind as usize].window_ms);
+        let order = |row: &Row| {
+            (row.key(), row.recorded_ms, kinds[row.kind as usize].window_ms, row.body_hash)
+        };
         let mut expected = rows.clone();
         expected.sort_by_key(order);
         let (mut sorted, mut room) = (Vec::new(), (Vec::new(), Vec::new()));

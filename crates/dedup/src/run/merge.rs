@@ -78,7 +78,7 @@ fn smallest_of_equal(inputs: &[Input], heads: &[u64], first: usize) -> usize {
     let head = heads.get(first);
     let equal = heads.iter().zip(inputs).enumerate().filter(|(_, (other, _))| Some(*other) == head);
     let order = |input: &Input| {
-        input.next().map(|(row, kind)| (row.key(), row.recorded_ms, kind.window_ms))
+        input.next().map(|(row, kind)| (row.key(), row.recorded_ms, kind.window_ms, row.body_hash))
     };
     equal.min_by_key(|(_, (_, input))| order(input)).map_or(first, |(number, _)| number)
 }

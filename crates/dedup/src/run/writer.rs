@@ -33,7 +33,7 @@ pub(crate) struct RunWriter {
     /// The keys of the block that isn't full yet.
     block: BlockWriter,
     /// The last key of that block, by [`sort_key`].
-    last: Option<(u128, i64, i64)>,
+    last: Option<(u128, i64, i64, u64)>,
     filter: FilterWriter,
     filter_crc: u32,
     filter_out: Pending,
@@ -107,7 +107,7 @@ impl RunWriter {
     /// What the disk says.
     #[inline]
     pub(crate) fn push_row(&mut self, row: &Row, kind: &Kind) -> io::Result<()> {
-        let this = (row.key(), row.recorded_ms, kind.window_ms);
+        let this = (row.key(), row.recorded_ms, kind.window_ms, row.body_hash);
         if self.last == Some(this) {
             self.block.pop();
             self.block.push(row, kind);
@@ -201,6 +201,6 @@ impl RunWriter {
 
 /// The order of keys in a run.
 #[cfg(test)]
-pub(crate) const fn sort_key(key: &CommittedKey) -> (u128, i64, i64) {
-    (key.key, key.recorded_ms, key.window_ms)
+pub(crate) const fn sort_key(key: &CommittedKey) -> (u128, i64, i64, u64) {
+    (key.key, key.recorded_ms, key.window_ms, key.body_hash)
 }

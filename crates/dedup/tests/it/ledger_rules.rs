@@ -176,8 +176,9 @@ fn an_update_passes_and_its_repeats_are_duplicates_also_after_a_restart() {
             ledger.checkpoint().unwrap();
         }
         let (_ledger, pipe) = run(&disk.after_process_kill(), 1, passes);
-        assert_eq!(settle(&pipe, 2, 60, 1), Fate::Duplicate);
-        assert_eq!(settle(&pipe, 2, 60, OTHER), Fate::Duplicate);
+        let checked = format!("checkpoint: {checkpoint}");
+        assert_eq!(settle(&pipe, 2, 60, 1), Fate::Duplicate, "{checked}");
+        assert_eq!(settle(&pipe, 2, 60, OTHER), Fate::Duplicate, "{checked}");
         assert_eq!(settle(&pipe, 2, 60, 3), Fate::Deliver, "a third body");
     }
 }
