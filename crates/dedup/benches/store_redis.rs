@@ -192,13 +192,15 @@ fn memory(server: &Server, keys: u64) {
     server.flush();
     let empty = server.info("memory", "used_memory");
     let mut filled = 0;
-    println!("| keys | keys/s while filling | bytes a key |");
-    println!("| --- | --- | --- |");
+    println!("| keys | keys/s while filling | server CPU us a key | bytes a key |");
+    println!("| --- | --- | --- | --- |");
     for step in [10, 4, 2, 1] {
         let to = keys / step;
+        let before = server.cpu();
         let rate = ours(server, filled..to, 10_000, 2, true);
+        let cpu = (server.cpu() - before) * 1e6 / (to - filled) as f64;
         filled = to;
         let bytes = (server.info("memory", "used_memory") - empty) / to as f64;
-        println!("| {to} | {rate:.0} | {bytes:.1} |");
+        println!("| {to} | {rate:.0} | {cpu:.2} | {bytes:.1} |");
     }
 }

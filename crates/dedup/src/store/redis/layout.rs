@@ -21,7 +21,7 @@ pub(super) const PLACE_BITS_MIN: u32 = 10;
 /// More bits than that are never used: 2^36 places of a shard.
 pub(super) const PLACE_BITS_MAX: u32 = 36;
 /// A shard's places are doubled when they hold more records than this on average.
-pub(super) const RECORDS_A_PLACE: usize = 64;
+pub(super) const RECORDS_A_PLACE: usize = 32;
 
 /// The part of a key that stands in a record.
 pub(super) const FIELD_BYTES: usize = 14;

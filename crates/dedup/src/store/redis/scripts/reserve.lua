@@ -104,7 +104,7 @@ for j = 1, places do
           while from < #body and u32(body, from + 27) < now_s do from = from + 44 end
           if from > 5 then body = sub(body, 1, 4) .. sub(body, from) end
         end
-        if #body > 4 + 44 * 96 then
+        if #body > 4 + 44 * 64 then
           local keep = {sub(body, 1, 4)}
           for k = 5, #body, 44 do
             if u32(body, k + 27) >= now_s then keep[#keep + 1] = sub(body, k, k + 43) end
