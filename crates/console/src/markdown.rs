@@ -85,6 +85,18 @@ fn pipes(report: &Report, out: &mut String) {
         ]);
     }
     let _ = writeln!(out, "## Pipes\n\n{}", table.markdown());
+    for pipe in &report.pipes {
+        if pipe.other_body + pipe.no_key + pipe.refreshed > 0 {
+            let _ = writeln!(
+                out,
+                "{}: same key with another body {}, without a key {}, windows refreshed {}.\n",
+                pipe.pipe,
+                show::count(pipe.other_body),
+                show::count(pipe.no_key),
+                show::count(pipe.refreshed),
+            );
+        }
+    }
 }
 
 fn types(pipe: &PipeReport, out: &mut String) {
@@ -203,6 +215,10 @@ fn scopes(report: &Report, out: &mut String) {
         ]);
     }
     let _ = writeln!(out, "## Scopes\n\n{}", table.markdown());
+    for scope in report.scopes.iter().filter(|scope| scope.keys_imported > 0) {
+        let (scope, keys) = (&scope.scope, show::count(scope.keys_imported));
+        let _ = writeln!(out, "{scope}: {keys} keys were imported.\n");
+    }
 }
 
 fn broker(report: &Report, out: &mut String) {

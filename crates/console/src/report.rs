@@ -94,6 +94,12 @@ pub struct PipeReport {
     pub outcomes: Outcomes,
     /// Events that would be in its sinks a second time without dedup.
     pub duplicates_prevented: u64,
+    /// Events whose key was remembered with other bodies only, whatever became of them.
+    pub other_body: u64,
+    /// Events that went on without a key, under `missing_key: pass`.
+    pub no_key: u64,
+    /// Duplicates that started their key's window anew, under `refresh`.
+    pub refreshed: u64,
     /// Events without an outcome.
     pub in_flight: u64,
     /// Events that came again after they were settled; outside the balance.
@@ -154,6 +160,8 @@ pub struct ScopeReport {
     pub across_types: bool,
     /// Keys that were ever committed.
     pub keys_committed: u64,
+    /// Keys that were imported.
+    pub keys_imported: u64,
     /// Key runs.
     pub key_runs: u64,
     /// The store that workers share it through.
@@ -251,6 +259,7 @@ impl Report {
                     fields: scope.fields,
                     across_types: scope.across_types,
                     keys_committed: scope.keys_committed,
+                    keys_imported: scope.keys_imported,
                     key_runs: state.runs.iter().filter(|run| usize::from(run.scope) == at).count()
                         as u64,
                     store: scope.shared.as_ref().map(|shared| StoreReport {
@@ -433,6 +442,9 @@ fn pipe_report(
         received: total.received,
         outcomes: outcomes(&total.outcomes),
         duplicates_prevented: total.outcome(Outcome::Duplicate),
+        other_body: pipe.dedup_counts.other_body,
+        no_key: pipe.dedup_counts.no_key,
+        refreshed: pipe.dedup_counts.refreshed,
         in_flight,
         reread,
         expired,

@@ -12,7 +12,7 @@
 
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use dedup::store::redis::{RedisOptions, RedisStore};
 use dedup::store::{Answer, Asked, BatchRef, BatchState, SharedScope, Store as _};

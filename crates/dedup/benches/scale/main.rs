@@ -9,6 +9,7 @@
 //! | `beyond keys=N memory=BYTES` | on what `grow` left in `dir=`: new keys and 10% repeats of any living key, first from the page cache, then from the disk |
 //! | `tails keys=N` | latency of commits of 4,096 keys, apart for those during a checkpoint |
 //! | `fjall keys=N` | the same batches through fjall, used the usual way: look up, insert, one synced batch |
+//! | `plot from=LINES to=SVG` | draws the lines that the others printed |
 //!
 //! `core=C` binds the whole process to one core. `dir=DIR` is where to work (default: a temporary
 //! folder, gone at the end).
@@ -18,6 +19,7 @@ mod cost;
 mod fjall_way;
 mod load;
 mod parts;
+mod plot;
 
 use std::path::PathBuf;
 
@@ -53,6 +55,10 @@ fn main() {
         Some("beyond") => parts::beyond(&asked),
         Some("tails") => parts::tails(&asked),
         Some("fjall") => fjall_way::run(&asked),
+        Some("plot") => {
+            let path = |name: &str| PathBuf::from(value(name).unwrap());
+            plot::draw(&path("from"), &path("to"));
+        }
         // What `cargo bench` of everything does: small, to see that it works.
         _ => parts::grow(&asked),
     }

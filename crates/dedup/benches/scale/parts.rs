@@ -117,9 +117,8 @@ fn cool(dir: &std::path::Path) -> bool {
         return true;
     }
     let runs = std::fs::read_dir(dir.join("ledger/runs")).unwrap().flatten();
-    runs.map(|run| std::fs::File::open(run.path()).unwrap()).all(|file| {
-        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).is_ok()
-    })
+    runs.map(|run| std::fs::File::open(run.path()).unwrap())
+        .all(|file| rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).is_ok())
 }
 
 /// `keys` is how many live already, as `grow` said.

@@ -161,13 +161,13 @@ mod tests {
         let (mut runs, mut most, mut number) = (Vec::<RunState>::new(), 0, 0);
         let (mut keys, mut copied) = (0, 0);
         let end_ms = 4 * windows.iter().map(|window| window.0).max().unwrap();
-        for now_ms in (0..end_ms).step_by(checkpoint_ms as usize) {
-            runs.retain(|run| run.expires_ms > now_ms);
+        for time_ms in (0..end_ms).step_by(checkpoint_ms as usize) {
+            runs.retain(|run| run.expires_ms > time_ms);
             let mut fresh = BTreeSet::new();
             for &(window_ms, step) in windows {
                 let key = crate::scope::CommittedKey {
                     key: 0,
-                    recorded_ms: now_ms,
+                    recorded_ms: time_ms,
                     window_ms,
                     body_hash: 0,
                     state: crate::scope::KeyState::Delivered,

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use event::{Batch, BatchNumber, DuplicateOf, Event, Fate, Marks};
 
-use super::reserve::Judge;
+use super::judge::Judge;
 use super::waiters::Waiter;
 use super::{CommittedKey, PipeId, Scope};
 use crate::index::Spot;

@@ -13,6 +13,7 @@ mod elsewhere;
 mod flights;
 mod found;
 mod ids;
+mod judge;
 mod leave;
 mod options;
 mod reach;
@@ -38,8 +39,9 @@ use crate::index::{Entry, Hold, Index, Spot, Windows};
 use crate::state::Letter;
 use dead::DeadKeys;
 use flights::Flights;
+use judge::Judge;
+use reserve::Desk;
 pub(crate) use reserve::OTHER_BODY;
-use reserve::{Desk, Judge};
 use times::Times;
 use waiters::Waiters;
 

@@ -38,6 +38,7 @@ mod scope_kit;
 mod scope_leave;
 mod scope_model;
 mod shared_crash;
+mod shared_fixture;
 mod shared_store;
 mod shared_world;
 mod sightings;

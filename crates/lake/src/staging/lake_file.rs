@@ -179,10 +179,11 @@ fn other_ledger(place: &Place, found: &str, identity: &SinkIdentity) -> SinkErro
     let (root, ours) = (place.root().display(), identity.ledger_id);
     SinkError::Foreign {
         what: format!("the lake {root} belongs to ledger {found}, this data folder is {ours}"),
-        help: "Run with the data folder that the lake belongs to, or give the sink another folder. \
+        help:
+            "Run with the data folder that the lake belongs to, or give the sink another folder. \
                If that data folder is lost, rebuild its keys from the lake: `onceflow dedup import \
                --from-lake DIR --take-over`"
-            .into(),
+                .into(),
     }
 }
 

@@ -93,12 +93,12 @@ mod tests {
     fn ttl_never_comes_before_window_and_margin_have_ended() {
         for recorded_ms in [0, 1, 999, 1_000, 1_700_000_000_123] {
             for window_ms in [0, 1, 300_000, 400 * DAY] {
-                for now_ms in [0, recorded_ms, recorded_ms + 30 * DAY] {
-                    let of = Expiry::of_entry(recorded_ms, window_ms, Some(now_ms), 15 * DAY);
+                for at_ms in [0, recorded_ms, recorded_ms + 30 * DAY] {
+                    let of = Expiry::of_entry(recorded_ms, window_ms, Some(at_ms), 15 * DAY);
                     let Expiry::At(s) = of else { panic!("{of:?}") };
                     // DynamoDB deletes when its time in seconds is greater than the number.
                     assert!(s * 1000 >= recorded_ms + window_ms + 15 * DAY);
-                    assert!(s * 1000 >= now_ms + 15 * DAY);
+                    assert!(s * 1000 >= at_ms + 15 * DAY);
                 }
             }
         }

@@ -399,7 +399,7 @@ mod tests {
         let events = [(1, 0), (1, 95), (1, 101)];
         let engine = simulated(&[10, 100], false, &events, false);
         let caught: Vec<u64> = engine.outcomes().iter().map(|it| it.caught).collect();
-        assert_eq!(caught, [1, 1, 1, 1], "3, 10, 17, 100");
+        assert_eq!(caught, [0, 1, 1, 1], "3, 10, 17, 100");
         let missed: Vec<u64> = engine.outcomes().iter().map(|it| it.missed).collect();
         assert_eq!(missed, [1, 1, 1, 0]);
     }
