@@ -9,20 +9,23 @@ use plotters::prelude::{
 use plotters::style::{Color, RGBColor};
 use serde_json::Value;
 
+/// Keys, and ns a key.
+type Points = Vec<(f64, f64)>;
+
 /// Reads lines of JSON as the parts print them, and draws time a key for each part.
 pub(crate) fn draw(from: &Path, to: &Path) {
     let text = std::fs::read_to_string(from).unwrap();
     let lines: Vec<Value> =
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    let points = |part: &str, field: &str| -> Vec<(f64, f64)> {
+    let points = |part: &str, field: &str| -> Points {
         let of_part = lines.iter().filter(|line| line["part"] == part);
-        let mut points: Vec<(f64, f64)> = of_part
+        let mut points: Points = of_part
             .filter_map(|line| Some((line["keys"].as_f64()?, line[field].as_f64()?)))
             .collect();
         points.sort_by(|a, b| a.0.total_cmp(&b.0));
         points
     };
-    let series: [(&str, RGBColor, Vec<(f64, f64)>); 3] = [
+    let series: [(&str, RGBColor, Points); 3] = [
         ("Onceflow", BLUE, points("grow", "wall_ns")),
         ("fjall", RED, points("fjall", "wall_ns")),
         ("Redis SET NX EX, -P 64", GREEN, points("redis", "wall_ns")),

@@ -2,7 +2,7 @@
 
 mod letters;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -18,17 +18,14 @@ use super::lookup::Finder;
 use super::new_key::PreviousKey;
 use super::scope_cell::ScopeCell;
 use super::shared::{AskAgain, PendingCommit, SharedPipe};
-use super::{Ledger, Left, LetterChange, PipeDeclaration, Settlement};
+use super::{Ledger, Left, PipeDeclaration, Settlement};
 use crate::error::LedgerError;
 use crate::record::{BatchHead, BatchRecord, FilesRecord, Record, Scratch};
 use crate::scope::{
-    CommittedBy, CommittedKey, KeyState, OTHER_BODY, PipeId, Reserved, Scope, SourceId,
-    Superseding, mask,
+    CommittedBy, CommittedKey, KeyState, OTHER_BODY, PipeId, Reserved, Scope, SourceId, Superseding,
 };
 use crate::sightings::{self, Encoded, TypeNames};
-use crate::state::{
-    DedupCounts, Letter, LetterKey, LetterOp, ParkedEvent, PipeState, ScopeState, SinkRecord,
-};
+use crate::state::{DedupCounts, ParkedEvent, PipeState, ScopeState, SinkRecord};
 
 /// A pipe's handle of the ledger. The thread that decides calls `reserve`; the thread that commits
 /// calls the rest.

@@ -81,6 +81,9 @@ struct Counts {
     losses: AtomicU64,
 }
 
+/// What isn't ours of a batch, and when to ask again for what is held elsewhere.
+type Said = (Vec<(u32, Elsewhere)>, Vec<AskAgain>);
+
 /// A batch that is open in the store.
 struct OpenBatch {
     name: BatchRef,
@@ -179,7 +182,7 @@ impl SharedPipe {
         batch: &Batch,
         asked: impl Fn(usize) -> bool,
         patience: &mut dyn FnMut(&LedgerError) -> bool,
-    ) -> Result<(Vec<(u32, Elsewhere)>, Vec<AskAgain>), LedgerError> {
+    ) -> Result<Said, LedgerError> {
         let mut events = Vec::new();
         let mut keys = Vec::new();
         self.for_each(batch, |at, event, key| {

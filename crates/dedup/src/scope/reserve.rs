@@ -3,7 +3,7 @@
 use event::batch::NO_TIME;
 use event::{Batch, BatchNumber, Death, DuplicateOf, Event, Fate, Marks, Offset};
 
-use crate::index::{Entry, Hold, Index, Spot, Windows, Words};
+use crate::index::{Entry, Hold, Index, Spot, Windows};
 
 use super::dead::{Copy, DeadKeys};
 use super::flights::Flights;

@@ -15,7 +15,8 @@ pub(crate) fn a_large_call_with_repeats(world: &dyn StoreWorld) {
     let (one, two) = (clients.client(), clients.client());
     let count = world.effort().large_call_keys;
     // Every fourth key stands there twice.
-    let repeated = |key: u64| std::iter::repeat_n(asked(key), if key % 4 == 0 { 2 } else { 1 });
+    let repeated =
+        |key: u64| std::iter::repeat_n(asked(key), if key.is_multiple_of(4) { 2 } else { 1 });
     let keys: Vec<Asked> = (0..count).flat_map(repeated).collect();
     assert_reserved(&*one, batch(1, 1), &keys);
     let half = &keys[..keys.len() / 2];

@@ -320,7 +320,9 @@ fn readings(words: &[String]) -> Vec<Vec<String>> {
         ways.extend(plain.map(|_| word.clone()));
         all = all
             .iter()
-            .flat_map(|before| ways.iter().map(move |way| [&before[..], &[way.clone()]].concat()))
+            .flat_map(|before| {
+                ways.iter().map(move |way| [&before[..], std::slice::from_ref(way)].concat())
+            })
             .collect();
         all.truncate(64);
     }

@@ -64,11 +64,14 @@ fn input(path: PathBuf) -> Result<Input, Failure> {
     })
 }
 
+/// What is done with each payload.
+pub(crate) type Each<'a> = &'a mut dyn FnMut(&[u8], Beside) -> Result<(), Failure>;
+
 /// Hands out all payloads of an input; what is damaged is said in words, and passed over.
 pub(crate) fn read(
     input: &Input,
     pipe: Option<&str>,
-    each: &mut dyn FnMut(&[u8], Beside) -> Result<(), Failure>,
+    each: Each<'_>,
 ) -> Result<Vec<String>, Failure> {
     match input {
         Input::Lines(path) => {
@@ -94,7 +97,7 @@ fn archive(
     root: &Path,
     pipe: Option<&str>,
     only: Option<&Path>,
-    each: &mut dyn FnMut(&[u8], Beside) -> Result<(), Failure>,
+    each: Each<'_>,
 ) -> Result<Vec<String>, Failure> {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::new());
     let mut archive = Archive::open_all(disk, root, pipe, Range::ALL)
@@ -122,10 +125,7 @@ fn archive(
     Ok(reader.damages().iter().map(ToString::to_string).collect())
 }
 
-fn lines(
-    path: &Path,
-    each: &mut dyn FnMut(&[u8], Beside) -> Result<(), Failure>,
-) -> Result<(), Failure> {
+fn lines(path: &Path, each: Each<'_>) -> Result<(), Failure> {
     let failed = |error: io::Error| cannot_read(path, &error);
     let file = BufReader::with_capacity(BUFFER_BYTES, File::open(path).map_err(failed)?);
     let mut reader = unpacked(path, file).map_err(failed)?;
