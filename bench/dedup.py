@@ -56,10 +56,10 @@ def redis(size, core):
         key = "00000000-0000-4000-8000-__rand_int__"
         command = ["SET", key, "1", "NX", "EX", "86400"]
         # Random numbers repeat: what is there in the end is asked for.
-        subprocess.run([*fill, str(10 ** 12), "-n", str(size * 4 // 5), *command],
+        subprocess.run([*fill, str(2 * 10 ** 9), "-n", str(size * 4 // 5), *command],
                        check=True, capture_output=True)
         begun = time.time()
-        subprocess.run([*fill, str(10 ** 12), "-n", str(size // 5), *command],
+        subprocess.run([*fill, str(2 * 10 ** 9), "-n", str(size // 5), *command],
                        check=True, capture_output=True)
         wall = time.time() - begun
         keys = int(subprocess.run([*cli, "dbsize"], capture_output=True, text=True).stdout)

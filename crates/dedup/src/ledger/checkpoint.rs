@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering;
 use journal::{AppendError, Journal, Position};
 
 use super::core::Core;
-use super::harvest::Harvest;
+use super::harvest::{Harvest, Harvested, Reach};
 use super::lock;
 use super::lookup::OpenRuns;
 use super::scope_cell::ScopeCell;
@@ -64,30 +64,34 @@ impl Core {
     pub(super) fn checkpoint(&self) -> Result<(), LedgerError> {
         let mut places = lock(&self.key_places);
         let journal = self.running()?;
-        let (state, through, unsaved) = {
+        let (state, applied, unsaved) = {
             let applying = lock(&self.applying);
             self.apply_all(&applying);
             let live = lock(&self.live);
-            // Keys of batches that are prepared stay in the journal until somebody knows whether
-            // they count.
-            let through = live.state.oldest_prepared().map(|at| Position(at.0.saturating_sub(1)));
-            (live.state.clone(), through.unwrap_or(live.applied), self.unsaved())
+            (live.state.clone(), live.applied, self.unsaved())
         };
-        let applied = lock(&self.live).applied;
+        // Keys of batches that are prepared stay in the journal until somebody knows whether they
+        // count.
+        let before = state.oldest_prepared();
         let forgotten = self.forgotten(&state);
         let KeyPlaces { keys_after, next_run, imports } = &mut *places;
         let runs = state.runs.clone();
         let mut draft = Draft { core: self, state, forgotten, runs, created: Vec::new(), next_run };
-        let made = draft.write_runs(&journal, *keys_after, through).and_then(|saved| {
+        let reach = Reach { after: *keys_after, through: applied, before };
+        let made = draft.write_runs(&journal, reach).and_then(|harvested| {
             let open = draft.open_runs()?;
-            draft.record(&journal, through)?;
-            Ok((saved, open))
+            draft.record(&journal, harvested.through)?;
+            Ok((harvested, open))
         });
-        match made {
-            Ok((saved, open)) => {
-                *keys_after = Some(through);
-                self.show_runs(open, &saved, *imports, &unsaved);
-                *imports += 1;
+        let through = match made {
+            Ok((harvested, open)) => {
+                *keys_after = harvested.through;
+                // Imports behind a prepared batch are in no run yet.
+                let all = harvested.through == Some(applied);
+                let imported = if all { *imports } else { *imports - 1 };
+                self.show_runs(open, &harvested.saved, imported, &unsaved);
+                *imports = imported + 1;
+                harvested.through
             }
             Err(error) => {
                 // After a failed append nobody knows whether the record is there, and with it the
@@ -96,15 +100,16 @@ impl Core {
                     draft.remove_created();
                 }
                 let bytes = self.options.checkpoint_journal_bytes / RETRY_PART;
-                self.checkpoint_due.store(through.0.saturating_add(bytes), Ordering::Relaxed);
+                self.checkpoint_due.store(applied.0.saturating_add(bytes), Ordering::Relaxed);
                 return Err(self.checkpoint_error(error));
             }
-        }
+        };
         let obsolete = draft.obsolete();
         drop(draft);
         self.plan_checkpoint(applied);
-        lock(&self.void).retain(|position| *position > through);
         self.remove_runs(obsolete);
+        let Some(through) = through else { return Ok(()) };
+        lock(&self.void).retain(|position| *position > through);
         match journal.drop_before(through) {
             Ok(()) => Ok(()),
             Err(error @ AppendError::Drop { .. }) => {
@@ -254,12 +259,7 @@ impl Core {
 impl Draft<'_> {
     /// Writes the keys after `from`, up to `through`, into runs; merges; forgets what expired. Says
     /// through which batch each pipe's keys are in runs then.
-    fn write_runs(
-        &mut self,
-        journal: &Journal,
-        from: Option<Position>,
-        through: Position,
-    ) -> Result<BTreeMap<u16, u64>, LedgerError> {
+    fn write_runs(&mut self, journal: &Journal, reach: Reach) -> Result<Harvested, LedgerError> {
         let forgotten = &self.forgotten;
         let expired = |run: &RunState| {
             run.class != FOREVER
@@ -267,7 +267,7 @@ impl Draft<'_> {
         };
         self.runs.retain(|run| !expired(run));
         let old = self.runs.len();
-        let saved = Harvest::new(self).read(journal, from, through)?;
+        let harvested = Harvest::new(self).read(journal, reach)?;
         let place = |run: &RunState| (run.scope, Place { class: run.class, bucket: run.bucket });
         let fresh = self.runs.iter().skip(old).map(place).collect();
         let runs_max = self.core.options.key_runs_probed_max as usize;
@@ -279,7 +279,7 @@ impl Draft<'_> {
             let synced = self.core.disk.sync_dir(dir, RUNS);
             synced.map_err(|error| FolderIo::new("sync", dir, error))?;
         }
-        Ok(saved)
+        Ok(harvested)
     }
 
     /// The runs that it will list, of the scopes in use, open for look-ups.
@@ -337,7 +337,7 @@ impl Draft<'_> {
 
     /// Writes the checkpoint's record, with nothing between what it says and its place in the
     /// journal, and makes it the truth.
-    fn record(&mut self, journal: &Journal, through: Position) -> Result<(), LedgerError> {
+    fn record(&mut self, journal: &Journal, through: Option<Position>) -> Result<(), LedgerError> {
         let core = self.core;
         let applying = lock(&core.applying);
         core.apply_all(&applying);
@@ -357,8 +357,8 @@ impl Draft<'_> {
                 scope.previous.retain(|previous| !previous.is_over(through_ms));
             }
         }
-        let void = lock(&core.void).iter().copied().filter(|at| *at > through).collect();
-        let checkpoint = CheckpointRecord { made_ms, keys_after: Some(through), void, state };
+        let void = lock(&core.void).iter().copied().filter(|at| Some(*at) > through).collect();
+        let checkpoint = CheckpointRecord { made_ms, keys_after: through, void, state };
         let record = Record::Checkpoint(Box::new(checkpoint));
         let pending = journal.submit(record.encode());
         drop(submitted);

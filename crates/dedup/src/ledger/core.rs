@@ -214,6 +214,7 @@ impl Core {
         match resolved {
             Resolved::Committed(head) => {
                 if let Some(scope) = scope {
+                    scope.add_unsaved(head.keys);
                     scope.settle(PipeId(head.pipe), Some(head.number), &head.letters);
                 }
                 self.tell_others(head.pipe, &head.letters, scope);

@@ -19,6 +19,25 @@ const LANES_MAX: usize = 32;
 /// How many rows ahead one is asked for, when they are copied out in order.
 const AHEAD: usize = 16;
 
+/// Which records' keys go into runs.
+#[derive(Clone, Copy)]
+pub(super) struct Reach {
+    /// Those after this one; `None`: from the first on.
+    pub(super) after: Option<Position>,
+    /// Up to and including this one,
+    pub(super) through: Position,
+    /// and before this one.
+    pub(super) before: Option<Position>,
+}
+
+/// What went into runs.
+pub(super) struct Harvested {
+    /// By pipe: the last batch whose keys were read.
+    pub(super) saved: BTreeMap<u16, u64>,
+    /// The last record that was read: a place where one stands. As before if there was none.
+    pub(super) through: Option<Position>,
+}
+
 /// Keys on their way from the journal into runs.
 pub(super) struct Harvest<'a, 'b> {
     draft: &'a mut Draft<'b>,
@@ -60,20 +79,23 @@ impl<'a, 'b> Harvest<'a, 'b> {
         }
     }
 
-    /// Writes the keys of all batches after `from`, up to and including `through`, into runs.
+    /// Writes the keys of all batches within `reach` into runs.
     pub(super) fn read(
         mut self,
         journal: &Journal,
-        from: Option<Position>,
-        through: Position,
-    ) -> Result<BTreeMap<u16, u64>, LedgerError> {
+        reach: Reach,
+    ) -> Result<Harvested, LedgerError> {
+        let Reach { after: from, through, before } = reach;
+        let mut last = from;
         let void = lock(&self.draft.core.void).clone();
         let core = self.draft.core;
         let mut reader = journal.reader(from.unwrap_or_else(|| journal.begin()));
         loop {
             match reader.next().map_err(|error| core.stop(error))? {
                 Some((position, _)) if from.is_some_and(|from| position <= from) => {}
+                Some((position, _)) if before.is_some_and(|before| position >= before) => break,
                 Some((position, bytes)) if position <= through => {
+                    last = Some(position);
                     if !void.contains(&position)
                         && let Some(batch) = batch(bytes).map_err(|what| core.stop(what))?
                     {
@@ -87,7 +109,7 @@ impl<'a, 'b> Harvest<'a, 'b> {
             }
         }
         self.write()?;
-        Ok(self.saved)
+        Ok(Harvested { saved: self.saved, through: last })
     }
 
     fn take(&mut self, batch: &BatchRecord<'_>) -> Result<(), LedgerError> {

@@ -107,7 +107,7 @@ impl Finder {
         self.keys.extend(batch.events.iter().filter(undecided).map(|event| event.key));
         self.keys.extend(batch.previous_keys.all());
         let mut wanted = |keys: &mut Vec<u128>| {
-            cell.with(|scope| keys.retain(|key| !scope.has(*key)));
+            cell.with(|scope| scope.take_out_known(keys));
         };
         look_up_but(runs.all(), &self.keys, &mut self.room, &mut wanted, &mut self.found)?;
         Ok(evictions)

@@ -22,6 +22,9 @@ use crate::sync_points::RUN;
 /// Written at a time.
 const CHUNK_BYTES: usize = 1 << 20;
 
+/// Written between two syncs on the way.
+const SYNC_BYTES: usize = 8 << 20;
+
 /// A key run that is being written. It means nothing until a checkpoint lists it.
 ///
 /// The filter's length is known from the start, so that it has its place before the blocks, and
@@ -45,6 +48,8 @@ pub(crate) struct RunWriter {
 struct Pending {
     at: u64,
     bytes: Vec<u8>,
+    /// Bytes written since the last sync.
+    unsynced: usize,
 }
 
 impl Pending {
@@ -55,7 +60,14 @@ impl Pending {
     fn write(&mut self, file: &dyn DiskFile) -> io::Result<()> {
         file.write_at(self.at, &self.bytes)?;
         self.at += self.bytes.len() as u64;
+        self.unsynced += self.bytes.len();
         self.bytes.clear();
+        // Not for safety, that is the sync at the end: a long run that is synced at once makes
+        // commits wait behind it.
+        if self.unsynced >= SYNC_BYTES {
+            self.unsynced = 0;
+            file.sync(RUN)?;
+        }
         Ok(())
     }
 }
@@ -85,8 +97,8 @@ impl RunWriter {
             block: BlockWriter::default(),
             last: None,
             filter_crc: 0,
-            filter_out: Pending { at: filter_at, bytes: Vec::new() },
-            blocks_out: Pending { at: filter_at + filter.bytes(), bytes: Vec::new() },
+            filter_out: Pending { at: filter_at, bytes: Vec::new(), unsynced: 0 },
+            blocks_out: Pending { at: filter_at + filter.bytes(), bytes: Vec::new(), unsynced: 0 },
             filter,
             index: Vec::new(),
         })

@@ -249,6 +249,30 @@ impl Scope {
         self.evictions
     }
 
+    /// Takes the keys out that memory has, and with them all of their entries, those in key runs
+    /// included.
+    pub(crate) fn take_out_known(&self, keys: &mut Vec<u128>) {
+        let mut kept = 0;
+        for first in (0..keys.len()).step_by(32) {
+            let few = first..(first + 32).min(keys.len());
+            for key in keys.get(few.clone()).unwrap_or_default() {
+                self.index.prefetch_tags(Spot::of(*key));
+            }
+            for key in keys.get(few.clone()).unwrap_or_default() {
+                self.index.prefetch_slot(Spot::of(*key));
+            }
+            for at in few {
+                if let Some(key) = keys.get(at).copied().filter(|key| !self.has(*key))
+                    && let Some(place) = keys.get_mut(kept)
+                {
+                    *place = key;
+                    kept += 1;
+                }
+            }
+        }
+        keys.truncate(kept);
+    }
+
     /// Whether memory has the key, and with it all of its entries, those in key runs included.
     #[must_use]
     pub fn has(&self, key: u128) -> bool {
