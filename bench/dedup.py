@@ -101,7 +101,7 @@ def main():
     folder = pathlib.Path(asked.folder or tempfile.mkdtemp())
     scale, lines = program(), []
     for size in asked.sizes.split(","):
-        memory = f"memory={max(number(size) * 15, 16 << 20)}"
+        memory = f"memory={max(number(size) * 13, 16 << 20)}"
         rounds = {"grow": [], "fjall": [], "redis": []}
         for _ in range(asked.rounds):
             shutil.rmtree(folder / "data", ignore_errors=True)
