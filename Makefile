@@ -88,6 +88,7 @@ bench: build python ## Measures; the figures of docs/BENCHMARKS.md come from her
 	@cargo bench $(FLAGS)
 	@$(USE_PYTHON); "$${ONCEFLOW_PYTHON:-python3}" bench/once.py --onceflow "$(ONCEFLOW)"
 	@python3 bench/stream.py --onceflow "$(ONCEFLOW)"
+	@python3 bench/dedup.py
 	@$(USE_PYTHON); program=$$(cargo bench -p lake --locked --bench compact --no-run 2>&1 | sed -n 's/.*(\(.*\)).*/\1/p' | tail -1); \
 	  "$${ONCEFLOW_PYTHON:-python3}" bench/compact.py "$$program"
 
